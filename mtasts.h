@@ -247,7 +247,7 @@ typedef struct mtasts_diag {
     mtasts_err err;
     unsigned quirk; /* the MTASTS_QUIRK_* bit it is about, or 0 */
     size_t offset;  /* from 0: the first octet that makes the input wrong; for something that is
-                       missing, and after success, the input's length */
+                       missing, and after success, the input's length (0 if it has none) */
     size_t line;    /* from 1: the line; in a TXT answer or a list, the element; 0 where neither */
     size_t column;  /* from 1, within the line or element; 0 where line is */
     const char *text; /* about this very input; static, never NULL */
@@ -347,8 +347,9 @@ MTASTS_API mtasts_err mtasts_record_select(mtasts_record *out, const mtasts_txt 
 
 /* ==== 5 Policy =========================================================================== */
 
-#define MTASTS_POLICY_MAX  65536u    /* octets of a policy (RFC 8461 3.3) */
-#define MTASTS_MAX_AGE_MAX 31557600u /* seconds: one year (RFC 8461 3.2) */
+#define MTASTS_POLICY_MAX     65536u    /* octets of a policy (RFC 8461 3.3) */
+#define MTASTS_FETCH_TIME_MAX 60u       /* seconds for the whole exchange (RFC 8461 3.3) */
+#define MTASTS_MAX_AGE_MAX    31557600u /* seconds: one year (RFC 8461 3.2) */
 
 #define MTASTS_STRICT 1u /* flag of mtasts_policy_parse: a quirk is an error */
 
@@ -406,7 +407,7 @@ MTASTS_API int mtasts_policy_next_line(const mtasts_policy *policy, size_t *curs
 typedef struct mtasts_lint {
     const char *body_;
     const char *note_;
-    size_t len_, at_, lines_, line_, value_, stop_, mx_count_;
+    size_t len_, at_, line_, value_, stop_, mx_count_, number_, numbered_;
     uint32_t max_age_;
     mtasts_mode mode_;
     mtasts_err err_;
@@ -452,11 +453,12 @@ MTASTS_API mtasts_err mtasts_policy_compose(char *out, size_t cap, size_t *len, 
                                             uint32_t max_age, const mtasts_str *mx, size_t count,
                                             mtasts_diag *diag);
 
-/* mtasts_policy_write - a parsed policy in canonical form: what it says, without its quirks,
- * unknown keys and duplicates
+/* mtasts_policy_write - a parsed policy in canonical form: what it says, without unknown keys,
+ * duplicates and quirks (underscores apart, which are part of a name)
  *
- *   policy    from a successful mtasts_policy_parse
- *   returns   MTASTS_OK, MTASTS_ERR_SPACE; as mtasts_policy_compose for a policy made otherwise
+ *   policy    from a successful mtasts_policy_parse, and not changed since
+ *   returns   MTASTS_OK; MTASTS_ERR_SPACE; MTASTS_ERR_POLICY_SIZE: a policy of nearly 64 KiB that was
+ *             written more tersely
  */
 MTASTS_API mtasts_err mtasts_policy_write(char *out, size_t cap, size_t *len,
                                           const mtasts_policy *policy);
@@ -475,7 +477,7 @@ MTASTS_API mtasts_err mtasts_record_write(char *out, size_t cap, size_t *len, co
 /* The host opens a TLS connection to the policy host, port 443, with the name as SNI, checks the
  * chain and (section 9) the name, writes the request and feeds what comes back. 60 seconds is the
  * time that RFC 8461 3.3 suggests for all of it. */
-#define MTASTS_HTTP_OVERHEAD_MAX                                                             \
+#define MTASTS_HTTP_OVERHEAD_MAX \
     32768u                          /* octets of a response that are not body: head, framing \
                                      */
 #define MTASTS_HTTP_FIELDS_MAX 128u /* fields in head and trailer together */
@@ -670,7 +672,7 @@ typedef enum mtasts_tls {
 
 typedef enum mtasts_verify {
     MTASTS_VERIFY_NONE = 0, /* take any certificate */
-    MTASTS_VERIFY_OPTIONAL, /* check chain and name, go on whatever comes out, tell the verdict */
+    MTASTS_VERIFY_OPTIONAL, /* check chain and name for the report, go on whatever comes out */
     MTASTS_VERIFY_REQUIRED  /* chain and name must be good when TLS is used */
 } mtasts_verify;
 
@@ -696,7 +698,7 @@ typedef struct mtasts_delivery {
     const mtasts_policy *policy; /* the policy to honour; NULL if there is none */
     mtasts_tls tls;              /* what local configuration asks for, at least */
     mtasts_verify verify;        /* likewise */
-    mtasts_override override_;   /* for this domain */
+    mtasts_override override;    /* for this domain */
     mtasts_dane dane;            /* of this MX: set it anew before each mtasts_apply_plan */
     int mx_secure;               /* 1: the MX records came with a good DNSSEC signature */
     int requiretls;              /* 1: the message was sent with REQUIRETLS (RFC 8689 2) */
@@ -774,8 +776,8 @@ MTASTS_API void mtasts_apply_plan(mtasts_plan *out, const mtasts_delivery *deliv
 
 /* mtasts_plan_same - may a delivery under plan b use a connection made under plan a?
  *
- *   returns   1 if both ask the same of the same host; else 0
- *   use       domains with different policies often share MX hosts
+ *   returns   1 if both would connect, and ask the same of the same host; else 0, and 0 for a MX
+ * that is no valid host name use       domains with different policies often share MX hosts
  */
 MTASTS_API int mtasts_plan_same(const mtasts_plan *a, const mtasts_plan *b);
 
@@ -812,8 +814,9 @@ typedef struct mtasts_verdict {
     int recheck; /* 1: an enforced policy refused. Before the message is failed for good, look for
                     a newer policy (RFC 8461 5.1) */
     mtasts_reason reason;
-    mtasts_tlsrpt_result result;    /* what to report; MTASTS_TLSRPT_OK: a success. With action
-                                       DELIVER: what would have failed (testing) */
+    mtasts_tlsrpt_result result;    /* what to report: with NEXT_MX what failed, with DELIVER what
+                                       would have failed (testing). MTASTS_TLSRPT_OK: nothing that
+                                       RFC 8460 has a name for (REQUIRETLS has none) */
     mtasts_policy_type policy_type; /* as in the plan */
 } mtasts_verdict;
 
@@ -918,7 +921,9 @@ static unsigned mtastsi_class(char c)
 
 static char mtastsi_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    if (c >= 'A' && c <= 'Z')
+        c = (char)(c | 0x20);
+    return c;
 }
 
 /* Equal without regard to ASCII case? */
@@ -1019,7 +1024,7 @@ static mtasts_err mtastsi_say_in(mtasts_diag *diag, mtasts_err err, size_t line,
                                  const char *text)
 {
     mtastsi_say(diag, err, offset, text);
-    if (diag && line) {
+    if (diag) {
         diag->line = line;
         diag->column = offset + 1;
     }
@@ -1117,7 +1122,7 @@ MTASTS_API size_t mtasts_diag_format(char *out, size_t cap, const char *source,
     if (source)
         mtastsi_put(&o, source);
     if (diag->line) {
-        mtastsi_put(&o, source ? ":" : "");
+        mtastsi_put(&o, o.len ? ":" : "");
         mtastsi_put_number(&o, diag->line);
         mtastsi_put(&o, ":");
         mtastsi_put_number(&o, diag->column);
@@ -1143,7 +1148,7 @@ MTASTS_API size_t mtasts_escape(char *out, size_t cap, const char *in, size_t le
     static const char hex[] = "0123456789abcdef";
     mtastsi_out o = {out, cap, 0};
     size_t i, whole = 0;
-    for (i = 0; i < len; i++) {
+    for (i = 0; in && i < len; i++) {
         if (o.len < cap)
             whole = o.len;
         if (in[i] == '\\') {
@@ -1277,16 +1282,18 @@ typedef struct mtastsi_txt {
     size_t offset;     /* the same, over the joined strings */
 } mtastsi_txt;
 
-/* The octet that comes next, or -1 at the end. */
+/* The octet that comes next, or -1 at the end. A string that is not there is a NUL: never right. */
 static int mtastsi_txt_peek(mtastsi_txt *in)
 {
     const mtasts_str *strings = in->txt->strings;
     size_t count = strings ? in->txt->count : 0;
-    while (in->string < count && (in->at == strings[in->string].len || !strings[in->string].ptr)) {
+    while (in->string < count && in->at == strings[in->string].len) {
         in->string++;
         in->at = 0;
     }
-    return in->string < count ? (unsigned char)strings[in->string].ptr[in->at] : -1;
+    if (in->string == count)
+        return -1;
+    return strings[in->string].ptr ? (unsigned char)strings[in->string].ptr[in->at] : 0;
 }
 
 static void mtastsi_txt_skip(mtastsi_txt *in)
@@ -1299,8 +1306,7 @@ static void mtastsi_txt_skip(mtastsi_txt *in)
 static size_t mtastsi_txt_span(mtastsi_txt *in, unsigned classes)
 {
     size_t start = in->offset;
-    int c;
-    while ((c = mtastsi_txt_peek(in)) >= 0 && (mtastsi_class((char)c) & classes))
+    while (mtastsi_class((char)mtastsi_txt_peek(in)) & classes) /* that of -1 is none */
         mtastsi_txt_skip(in);
     return in->offset - start;
 }
@@ -1333,7 +1339,7 @@ static mtasts_err mtastsi_txt_id(mtastsi_txt *in, mtasts_record *out, const char
 {
     size_t n = 0;
     int c;
-    while ((c = mtastsi_txt_peek(in)) >= 0 && (mtastsi_class((char)c) & MTASTSI_ALNUM)) {
+    while (c = mtastsi_txt_peek(in), mtastsi_class((char)c) & MTASTSI_ALNUM) {
         if (n == MTASTS_ID_MAX) {
             *text = "it is longer than 32";
             return MTASTS_ERR_RECORD_ID;
@@ -1354,10 +1360,10 @@ static mtasts_err mtastsi_txt_field(mtastsi_txt *in, mtasts_record *out, const c
     size_t n = 0;
     int c = mtastsi_txt_peek(in);
     *text = "a name begins with a letter or a digit";
-    if (c < 0 || !(mtastsi_class((char)c) & MTASTSI_ALNUM))
+    if (!(mtastsi_class((char)c) & MTASTSI_ALNUM))
         return MTASTS_ERR_RECORD_FIELD;
     *text = "a name has at most 32 letters, digits, \"_\", \"-\", \".\"; then comes \"=\"";
-    while ((c = mtastsi_txt_peek(in)) >= 0 && (mtastsi_class((char)c) & MTASTSI_KEY)) {
+    while (c = mtastsi_txt_peek(in), mtastsi_class((char)c) & MTASTSI_KEY) {
         if (n == sizeof name)
             return MTASTS_ERR_RECORD_FIELD;
         name[n++] = (char)c;
@@ -1392,8 +1398,10 @@ static mtasts_err mtastsi_record_parse(mtasts_record *out, const mtasts_txt *txt
             err = mtastsi_txt_field(&in, out, &text);
         }
     }
-    if (!err && !out->id[0])
-        err = MTASTS_ERR_RECORD_NO_ID;
+    if (!err) {
+        err = out->id[0] ? MTASTS_OK : MTASTS_ERR_RECORD_NO_ID;
+        text = "";
+    }
     if (err)
         memset(out, 0, sizeof *out);
     return mtastsi_say_in(diag, err, number, in.offset, text);
@@ -1525,6 +1533,20 @@ static mtasts_err mtastsi_value_other(mtasts_lint *l)
     return MTASTS_ERR_POLICY_VALUE;
 }
 
+/* Why an mx is wrong, from the octet at l->at_ and what the name's reader said. */
+static const char *mtastsi_mx_hint(const mtasts_lint *l, mtasts_err err)
+{
+    char c = l->at_ < l->len_ ? l->body_[l->at_] : '\n';
+    if ((unsigned char)c >= 128)
+        err = MTASTS_ERR_NAME_ULABEL;
+    else if (c == '[')
+        err = MTASTS_ERR_NAME_ADDRESS;
+    else if (err == MTASTS_ERR_NAME_EMPTY && c != '\n' && c != '\r')
+        err = MTASTS_ERR_NAME_OCTET;
+    return err ? mtasts_strerror((int)err)
+               : "write one mx line for each host: a name, or \"*.\" and a name";
+}
+
 static mtasts_err mtastsi_value_mx(mtasts_lint *l)
 {
     const char *v = l->body_ + l->value_;
@@ -1532,17 +1554,8 @@ static mtasts_err mtastsi_value_mx(mtasts_lint *l)
     size_t star = max >= 2 && v[0] == '*' && v[1] == '.' ? 2 : 0;
     mtastsi_name name = mtastsi_name_read(v + star, max - star);
     l->at_ = l->stop_ = l->value_ + star + name.end;
-    if (name.err) {
-        int empty =
-            name.err == MTASTS_ERR_NAME_EMPTY && !mtastsi_line_end(l->body_, l->len_, &l->at_);
-        l->at_ = l->stop_;
-        l->note_ = mtasts_strerror(empty ? (int)MTASTS_ERR_NAME_OCTET : (int)name.err);
-        return MTASTS_ERR_POLICY_MX;
-    }
-    if (!mtastsi_line_end(l->body_, l->len_, &l->at_)) {
-        l->note_ = (unsigned char)l->body_[l->at_] < 128
-                       ? "write one mx line for each host: a name, or \"*.\" and a name"
-                       : mtasts_strerror(MTASTS_ERR_NAME_ULABEL);
+    if (name.err || !mtastsi_line_end(l->body_, l->len_, &l->at_)) {
+        l->note_ = mtastsi_mx_hint(l, name.err);
         return MTASTS_ERR_POLICY_MX;
     }
     l->mx_count_++;
@@ -1599,8 +1612,10 @@ static mtasts_err mtastsi_value_max_age(mtasts_lint *l)
     for (; i < l->len_ && i - l->value_ < 11 && (mtastsi_class(b[i]) & MTASTSI_DIGIT); i++)
         seconds = seconds * 10 + (uint64_t)(b[i] - '0');
     l->at_ = i;
+    if (i - l->value_ > 10)
+        l->at_--;
     if (i == l->value_ || i - l->value_ > 10 || !mtastsi_line_end(b, l->len_, &l->at_)) {
-        l->note_ = i == l->value_ ? "write it in seconds, in digits" : "";
+        l->note_ = "write it in seconds, in digits";
         return MTASTS_ERR_POLICY_MAX_AGE;
     }
     if (seconds > MTASTS_MAX_AGE_MAX) {
@@ -1666,21 +1681,16 @@ static mtasts_err mtastsi_policy_no_key(mtasts_lint *l, size_t end)
     l->note_ = "";
     if (!memchr(l->body_ + l->line_, ':', next - l->line_))
         return MTASTS_ERR_POLICY_LINE;
-    if (end < next && (mtastsi_class(l->body_[end]) & MTASTSI_BLANK))
+    if (mtastsi_class(l->body_[end]) & MTASTSI_BLANK)
         l->note_ = "no blanks before the colon";
     return MTASTS_ERR_POLICY_KEY;
 }
 
-/* One line, from l->at_. Then l->at_ is the next one, or after an error the place of it. */
-static mtasts_err mtastsi_policy_line(mtasts_lint *l)
+/* A line that has more than its end. */
+static mtasts_err mtastsi_policy_text(mtasts_lint *l)
 {
     const char *b = l->body_;
-    size_t i = l->at_, key;
-    if (i && b[i - 1] == '\n')
-        l->lines_++;
-    l->line_ = i;
-    l->quirks_ = 0;
-    l->note_ = "";
+    size_t i = l->line_, key;
     if (!(mtastsi_class(b[i]) & MTASTSI_ALNUM)) {
         if (mtastsi_line_end(b, l->len_, &i)) {
             l->at_ = i;
@@ -1704,6 +1714,19 @@ static mtasts_err mtastsi_policy_line(mtasts_lint *l)
     return mtastsi_policy_field(l, b + key, i - key);
 }
 
+/* One line, from l->at_. Then l->at_ is the next one, or after an error the place of it. */
+static mtasts_err mtastsi_policy_line(mtasts_lint *l)
+{
+    l->line_ = l->at_;
+    l->quirks_ = 0;
+    l->note_ = "";
+    if (l->body_[l->at_] != '\n')
+        return mtastsi_policy_text(l);
+    l->at_++;
+    l->quirks_ = MTASTS_QUIRK_BLANK_LINE;
+    return MTASTS_OK;
+}
+
 /* What an otherwise good policy lacks, a bit each, as in l->seen_. */
 static unsigned mtastsi_policy_missing(const mtasts_lint *l)
 {
@@ -1721,15 +1744,29 @@ static mtasts_err mtastsi_missing_error(unsigned missing)
                                             : MTASTS_ERR_POLICY_NO_MX;
 }
 
+/* The number of the line at l->line_. Counted only when somebody asks, and from where the last
+ * counting ended, so that a good policy costs nothing and many findings are no quadratic work. */
+static size_t mtastsi_line_number(mtasts_lint *l)
+{
+    size_t next;
+    while ((next = mtastsi_next_line(l->body_, l->len_, l->numbered_)) <= l->line_ &&
+           next > l->numbered_) {
+        l->numbered_ = next;
+        l->number_++;
+    }
+    return l->number_;
+}
+
 /* Something about the current line; or, at the end, about the line that is not there. */
-static mtasts_err mtastsi_policy_say(mtasts_diag *diag, const mtasts_lint *l, mtasts_err err,
+static mtasts_err mtastsi_policy_say(mtasts_diag *diag, mtasts_lint *l, mtasts_err err,
                                      size_t offset, const char *text)
 {
-    int past = offset && offset == l->len_ && l->body_[offset - 1] == '\n';
     mtastsi_say(diag, err, offset, text);
     if (diag && err != MTASTS_ERR_POLICY_SIZE) {
-        diag->line = l->lines_ + (size_t)past;
-        diag->column = past ? 1 : offset - l->line_ + 1;
+        if (offset && offset == l->len_ && l->body_[offset - 1] == '\n')
+            l->line_ = offset;
+        diag->line = mtastsi_line_number(l);
+        diag->column = offset - (diag->line > 1 ? l->line_ : 0) + 1; /* a BOM counts */
     }
     return err;
 }
@@ -1759,7 +1796,7 @@ MTASTS_API void mtasts_lint_init(mtasts_lint *lint, const char *body, size_t len
     lint->body_ = body;
     lint->note_ = "";
     lint->len_ = body ? len : 0;
-    lint->lines_ = 1;
+    lint->number_ = 1;
     lint->mode_ = MTASTS_MODE_ENFORCE; /* the one that needs most, until the policy says */
     if (lint->len_ > MTASTS_POLICY_MAX) {
         lint->at_ = lint->len_ = MTASTS_POLICY_MAX;
@@ -1842,13 +1879,13 @@ MTASTS_API int mtasts_policy_next_mx(const mtasts_policy *policy, size_t *cursor
                                      mtasts_str *pattern)
 {
     const char *b = policy->text.ptr;
-    size_t len = policy->text.len, i, next;
+    size_t len = policy->text.len, next;
     pattern->ptr = NULL;
     pattern->len = 0;
     if (!*cursor)
         *cursor = mtastsi_bom(b, len);
     for (; *cursor < len; *cursor = next) {
-        i = mtastsi_skip_blanks(b, len, *cursor);
+        size_t i = mtastsi_skip_blanks(b, len, *cursor);
         next = mtastsi_next_line(b, len, i);
         if (next - i < 3 || memcmp(b + i, "mx:", 3) != 0)
             continue;
@@ -1886,20 +1923,16 @@ MTASTS_API int mtasts_policy_next_line(const mtasts_policy *policy, size_t *curs
 
 MTASTS_API const char *mtasts_mode_name(int mode)
 {
-    switch (mode) {
-    case MTASTS_MODE_NONE:
-        return "none";
-    case MTASTS_MODE_TESTING:
-        return "testing";
-    case MTASTS_MODE_ENFORCE:
-        return "enforce";
-    default:
-        return "UNKNOWN";
-    }
+    return mode == MTASTS_MODE_ENFORCE   ? "enforce"
+           : mode == MTASTS_MODE_TESTING ? "testing"
+           : mode == MTASTS_MODE_NONE    ? "none"
+                                         : "UNKNOWN";
 }
 
 MTASTS_API int mtasts_mode_from_name(const char *name, size_t len)
 {
+    if (!name)
+        return -1;
     return MTASTSI_IS(name, len, "enforce")   ? (int)MTASTS_MODE_ENFORCE
            : MTASTSI_IS(name, len, "testing") ? (int)MTASTS_MODE_TESTING
            : MTASTSI_IS(name, len, "none")    ? (int)MTASTS_MODE_NONE
@@ -1912,10 +1945,18 @@ MTASTS_API int mtasts_mode_from_name(const char *name, size_t len)
 static mtasts_err mtastsi_mx_check(mtasts_str mx, size_t number, size_t *len, mtasts_diag *diag)
 {
     mtasts_diag inner;
-    size_t star = mx.ptr && mx.len >= 2 && mx.ptr[0] == '*' && mx.ptr[1] == '.' ? 2 : 0;
-    if (mtasts_name_normalise(NULL, mx.ptr ? mx.ptr + star : NULL, mx.len - star, &inner))
+    size_t star;
+    if (!mx.ptr)
+        return mtastsi_say_in(diag, MTASTS_ERR_POLICY_MX, number, 0,
+                              mtasts_strerror(MTASTS_ERR_NAME_EMPTY));
+    star = mx.len >= 2 && mx.ptr[0] == '*' && mx.ptr[1] == '.' ? 2 : 0;
+    if (mtasts_name_normalise(NULL, mx.ptr + star, mx.len - star, &inner))
         return mtastsi_say_in(diag, MTASTS_ERR_POLICY_MX, number, star + inner.offset,
                               mtasts_strerror((int)inner.err));
+    if (memchr(mx.ptr, '_', mx.len))
+        return mtastsi_say_in(diag, MTASTS_ERR_POLICY_MX, number,
+                              (size_t)((const char *)memchr(mx.ptr, '_', mx.len) - mx.ptr),
+                              "an underscore: some senders refuse the policy for it");
     *len = mx.len - (mx.ptr[mx.len - 1] == '.');
     return MTASTS_OK;
 }
@@ -1934,11 +1975,17 @@ static void mtastsi_put_mx(mtastsi_out *o, const char *mx, size_t len)
     mtastsi_put(o, "\r\n");
 }
 
-static void mtastsi_put_max_age(mtastsi_out *o, uint32_t max_age)
+/* The last line, and the check that others will read all of it. */
+static mtasts_err mtastsi_put_max_age(mtastsi_out *o, uint32_t max_age, size_t *len)
 {
     mtastsi_put(o, "max_age: ");
     mtastsi_put_number(o, max_age);
     mtastsi_put(o, "\r\n");
+    if (o->len <= MTASTS_POLICY_MAX)
+        return mtastsi_put_all(o, len);
+    mtastsi_put_nothing(o);
+    *len = 0;
+    return MTASTS_ERR_POLICY_SIZE;
 }
 
 MTASTS_API mtasts_err mtasts_policy_compose(char *out, size_t cap, size_t *len, int mode,
@@ -1965,12 +2012,7 @@ MTASTS_API mtasts_err mtasts_policy_compose(char *out, size_t cap, size_t *len, 
         }
         mtastsi_put_mx(&o, mx[i].ptr, name);
     }
-    mtastsi_put_max_age(&o, max_age);
-    if (o.len > MTASTS_POLICY_MAX) {
-        mtastsi_put_nothing(&o);
-        return mtastsi_say(diag, MTASTS_ERR_POLICY_SIZE, MTASTS_POLICY_MAX, "");
-    }
-    return mtastsi_say(diag, mtastsi_put_all(&o, len), 0, "");
+    return mtastsi_say(diag, mtastsi_put_max_age(&o, max_age, len), 0, "");
 }
 
 MTASTS_API mtasts_err mtasts_policy_write(char *out, size_t cap, size_t *len,
@@ -1982,8 +2024,7 @@ MTASTS_API mtasts_err mtasts_policy_write(char *out, size_t cap, size_t *len,
     mtastsi_put_head(&o, (int)policy->mode);
     while (mtasts_policy_next_mx(policy, &cursor, &mx))
         mtastsi_put_mx(&o, mx.ptr, mx.len);
-    mtastsi_put_max_age(&o, policy->max_age);
-    return mtastsi_put_all(&o, len);
+    return mtastsi_put_max_age(&o, policy->max_age, len);
 }
 
 MTASTS_API mtasts_err mtasts_record_write(char *out, size_t cap, size_t *len, const char *id,
@@ -2073,7 +2114,7 @@ MTASTS_API mtasts_err mtasts_http_request(char *out, size_t cap, size_t *len, co
     mtastsi_put(&o, user_agent);
     /* RFC 9110 12.5.3: without this a server may choose any content coding */
     mtastsi_put(&o, "\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n");
-    return mtastsi_say(diag, mtastsi_put_all(&o, len), 0, "");
+    return mtastsi_say(diag, mtastsi_put_all(&o, len), domain_len, "");
 }
 
 enum {
@@ -2116,22 +2157,23 @@ static mtasts_err mtastsi_http_status(mtasts_http *h)
 {
     const char *l = h->line_;
     size_t i;
+    int status = 0;
     if (h->line_len_ < 12 || memcmp(l, "HTTP/1.", 7) != 0 || l[8] != ' ' ||
         !(mtastsi_class(l[7]) & MTASTSI_DIGIT) || (h->line_len_ > 12 && l[12] != ' '))
         return MTASTS_ERR_HTTP_SYNTAX;
-    h->status = 0;
     for (i = 9; i < 12; i++) {
         if (!(mtastsi_class(l[i]) & MTASTSI_DIGIT))
             return MTASTS_ERR_HTTP_SYNTAX;
-        h->status = h->status * 10 + (l[i] - '0');
+        status = status * 10 + (l[i] - '0');
     }
+    h->status = status;
     h->flags_ = l[7] == '0' ? MTASTSI_HTTP_1_0 : 0;
     h->state_ = MTASTSI_HTTP_FIELDS;
-    if (h->status >= 100 && h->status <= 199 && h->status != 101) {
+    if (status >= 100 && status <= 199 && status != 101) {
         h->flags_ |= MTASTSI_HTTP_INTERIM;
         return MTASTS_OK;
     }
-    return mtastsi_http_status_error(h->status);
+    return mtastsi_http_status_error(status);
 }
 
 /* RFC 9112 6.3: a message whose length is in doubt is refused */
@@ -2151,30 +2193,36 @@ static mtasts_err mtastsi_http_length(mtasts_http *h, const char *value, size_t 
 static mtasts_err mtastsi_http_field_value(mtasts_http *h, size_t name, const char *value,
                                            size_t len)
 {
-    if (MTASTSI_LIKE(h->line_, name, "content-length"))
-        return mtastsi_http_length(h, value, len);
-    if (MTASTSI_LIKE(h->line_, name, "transfer-encoding")) {
+    mtasts_err err = MTASTS_OK;
+    if (MTASTSI_LIKE(h->line_, name, "content-length")) {
+        err = mtastsi_http_length(h, value, len);
+    } else if (MTASTSI_LIKE(h->line_, name, "transfer-encoding")) {
         if (!MTASTSI_LIKE(value, len, "chunked") || (h->flags_ & MTASTSI_HTTP_CHUNKED))
-            return MTASTS_ERR_HTTP_FRAMING;
+            err = MTASTS_ERR_HTTP_FRAMING;
         h->flags_ |= MTASTSI_HTTP_CHUNKED;
     } else if (MTASTSI_LIKE(h->line_, name, "content-type")) {
         if (!mtasts_media_type_ok(value, len))
-            return MTASTS_ERR_HTTP_MEDIA_TYPE;
+            err = MTASTS_ERR_HTTP_MEDIA_TYPE;
         h->flags_ |= MTASTSI_HTTP_TYPE;
     } else if (MTASTSI_LIKE(h->line_, name, "content-encoding")) {
         if (!MTASTSI_LIKE(value, len, "identity"))
-            return MTASTS_ERR_HTTP_CODING;
+            err = MTASTS_ERR_HTTP_CODING;
     } else {
         return MTASTS_OK;
     }
-    return h->line_len_ > MTASTS_HTTP_LINE_MAX ? MTASTS_ERR_HTTP_HEAD_SIZE : MTASTS_OK;
+    return h->line_len_ > MTASTS_HTTP_LINE_MAX ? MTASTS_ERR_HTTP_HEAD_SIZE : err;
+}
+
+/* How much of the line there is in h->line_. */
+static size_t mtastsi_http_stored(const mtasts_http *h)
+{
+    return h->line_len_ < MTASTS_HTTP_LINE_MAX ? h->line_len_ : MTASTS_HTTP_LINE_MAX;
 }
 
 /* A line of the head or the trailer that is not empty. */
 static mtasts_err mtastsi_http_field(mtasts_http *h)
 {
-    size_t len = h->line_len_ < MTASTS_HTTP_LINE_MAX ? h->line_len_ : MTASTS_HTTP_LINE_MAX;
-    size_t name = 0, value;
+    size_t len = mtastsi_http_stored(h), name = 0, value;
     if (++h->fields_ > MTASTS_HTTP_FIELDS_MAX)
         return MTASTS_ERR_HTTP_HEAD_SIZE;
     while (name < len && h->line_[name] != ':' && !(mtastsi_class(h->line_[name]) & MTASTSI_BLANK))
@@ -2212,8 +2260,7 @@ static mtasts_err mtastsi_http_head_end(mtasts_http *h)
 /* RFC 9112 7.1: chunk-size [chunk-ext] */
 static mtasts_err mtastsi_http_chunk_size(mtasts_http *h)
 {
-    size_t len = h->line_len_ < MTASTS_HTTP_LINE_MAX ? h->line_len_ : MTASTS_HTTP_LINE_MAX;
-    size_t i, size = 0;
+    size_t len = mtastsi_http_stored(h), i, size = 0;
     for (i = 0; i < len; i++) {
         char c = mtastsi_lower(h->line_[i]);
         if (mtastsi_class(c) & MTASTSI_DIGIT)
@@ -2225,10 +2272,10 @@ static mtasts_err mtastsi_http_chunk_size(mtasts_http *h)
         if (size > h->cap_ - h->body_len)
             return MTASTS_ERR_HTTP_BODY_SIZE;
     }
-    if (!i || i == MTASTS_HTTP_LINE_MAX)
+    if (!i)
         return MTASTS_ERR_HTTP_FRAMING;
     i = mtastsi_skip_blanks(h->line_, len, i);
-    if (i < len && h->line_[i] != ';')
+    if (i < len ? h->line_[i] != ';' : h->line_len_ > len)
         return MTASTS_ERR_HTTP_FRAMING;
     h->left_ = size;
     h->state_ = size ? MTASTSI_HTTP_CHUNK : MTASTSI_HTTP_TRAILER;
@@ -2258,11 +2305,10 @@ static mtasts_err mtastsi_http_line(mtasts_http *h)
 /* One octet of a line. A bare LF ends a line too (RFC 9112 2.2); a CR must stand before LF. */
 static mtasts_err mtastsi_http_line_octet(mtasts_http *h, char c)
 {
-    mtasts_err err;
     if (++h->overhead_ > MTASTS_HTTP_OVERHEAD_MAX)
         return MTASTS_ERR_HTTP_HEAD_SIZE;
     if (c == '\n') {
-        err = mtastsi_http_line(h);
+        mtasts_err err = mtastsi_http_line(h);
         h->flags_ &= ~(unsigned)MTASTSI_HTTP_CR;
         if (!err) {
             h->lines_++;
@@ -2289,10 +2335,12 @@ static size_t mtastsi_http_body(mtasts_http *h, const char *data, size_t len)
     size_t space = h->cap_ - h->body_len;
     if (h->state_ != MTASTSI_HTTP_TO_END && len > h->left_)
         len = h->left_;
-    if (len > space) {
+    if (!space) {
         h->err_ = MTASTS_ERR_HTTP_BODY_SIZE; /* only until close: other lengths are checked ahead */
         return 0;
     }
+    if (len > space)
+        len = space;
     memcpy(h->body + h->body_len, data, len);
     h->body_len += len;
     h->offset_ += len;
@@ -2318,7 +2366,9 @@ MTASTS_API mtasts_err mtasts_http_feed(mtasts_http *http, const char *data, size
                                        mtasts_diag *diag)
 {
     size_t i = 0;
-    while (i < len && data && !http->err_ && http->state_ != MTASTSI_HTTP_DONE) {
+    if (len && !data)
+        return mtastsi_say(diag, MTASTS_ERR_USAGE, http->offset_, "");
+    while (i < len && !http->err_ && http->state_ != MTASTSI_HTTP_DONE) {
         if (http->state_ <= MTASTSI_HTTP_LINES) {
             http->err_ = mtastsi_http_line_octet(http, data[i++]);
             http->offset_ += !http->err_;
@@ -2453,11 +2503,7 @@ MTASTS_API int mtasts_policy_find(const mtasts_policy *policy, const char *host,
     int found = 0;
     while (policy && n && !found && mtasts_policy_next_mx(policy, &cursor, &mx))
         found = mtastsi_pattern_matches(mx.ptr, mx.len, host, n);
-    if (!found) {
-        mx.ptr = NULL;
-        mx.len = 0;
-    }
-    if (pattern)
+    if (pattern) /* {NULL, 0} when the iteration has ended */
         *pattern = mx;
     return found;
 }
@@ -2502,13 +2548,13 @@ typedef struct mtastsi_der {
  * names than they do would be worse. */
 static int mtastsi_der_next(mtastsi_der *d, unsigned *tag, mtastsi_der *content)
 {
-    size_t i = d->at, n, octets;
+    size_t i = d->at, n;
     if (d->end - i < 2)
         return 0;
     *tag = d->p[i++];
     n = d->p[i++];
     if (n & 0x80) {
-        octets = n & 0x7f;
+        size_t octets = n & 0x7f;
         if (!octets || octets > 4 || octets > d->end - i)
             return 0;
         for (n = 0; octets; octets--)
@@ -2591,7 +2637,7 @@ MTASTS_API mtasts_err mtasts_cert_der_names(const unsigned char *der, size_t len
                                             mtasts_diag *diag)
 {
     mtastsi_der file, cert, tbs, extensions, extension, found;
-    int is = 0, seen = 0;
+    int seen = 0;
     names->ptr = NULL;
     names->len = 0;
     file.p = der;
@@ -2605,6 +2651,7 @@ MTASTS_API mtasts_err mtasts_cert_der_names(const unsigned char *der, size_t len
     if (!mtastsi_der_extensions(&tbs, &extensions))
         return mtastsi_say(diag, MTASTS_ERR_CERT_DER, tbs.at, "in the TBSCertificate");
     while (extensions.at < extensions.end) {
+        int is;
         if (!mtastsi_der_enter(&extensions, 0x30, &extension))
             return mtastsi_say(diag, MTASTS_ERR_CERT_DER, extensions.at, "in the extensions");
         is = mtastsi_der_alt_names(&extension, &found);
@@ -2629,8 +2676,8 @@ MTASTS_API int mtasts_cert_next_name(mtasts_str names, size_t *cursor, mtasts_st
     mtastsi_der list, content;
     unsigned tag;
     list.p = (const unsigned char *)names.ptr;
-    list.at = *cursor < names.len ? *cursor : names.len;
-    list.end = names.len;
+    list.end = names.ptr ? names.len : 0;
+    list.at = *cursor < list.end ? *cursor : list.end;
     name->ptr = NULL;
     name->len = 0;
     while (mtastsi_der_next(&list, &tag, &content)) {
@@ -2641,7 +2688,7 @@ MTASTS_API int mtasts_cert_next_name(mtasts_str names, size_t *cursor, mtasts_st
             return 1;
         }
     }
-    *cursor = names.len;
+    *cursor = list.end;
     return 0;
 }
 
@@ -2663,11 +2710,11 @@ MTASTS_API mtasts_err mtasts_cert_der_matches(const unsigned char *der, size_t l
 static mtasts_mode mtastsi_effective_mode(const mtasts_delivery *d)
 {
     if (!d->policy || d->policy->mode == MTASTS_MODE_NONE ||
-        d->override_ == MTASTS_OVERRIDE_IGNORE || (d->tls_required_no && !d->requiretls))
+        d->override == MTASTS_OVERRIDE_IGNORE || (d->tls_required_no && !d->requiretls))
         return MTASTS_MODE_NONE;
-    return d->override_ == MTASTS_OVERRIDE_TESTING   ? MTASTS_MODE_TESTING
-           : d->override_ == MTASTS_OVERRIDE_ENFORCE ? MTASTS_MODE_ENFORCE
-                                                     : d->policy->mode;
+    return d->override == MTASTS_OVERRIDE_TESTING   ? MTASTS_MODE_TESTING
+           : d->override == MTASTS_OVERRIDE_ENFORCE ? MTASTS_MODE_ENFORCE
+                                                    : d->policy->mode;
 }
 
 /* Ask for at least this much: the stricter counts. */
@@ -2718,8 +2765,9 @@ MTASTS_API void mtasts_apply_plan(mtasts_plan *out, const mtasts_delivery *deliv
     out->verify = d->verify;
     out->requiretls = d->requiretls != 0;
     out->mode = mtastsi_effective_mode(d);
-    out->policy_type = dane != MTASTS_DANE_NONE        ? MTASTS_POLICY_TYPE_TLSA
+    out->policy_type = dane == MTASTS_DANE_USABLE      ? MTASTS_POLICY_TYPE_TLSA
                        : out->mode != MTASTS_MODE_NONE ? MTASTS_POLICY_TYPE_STS
+                       : dane != MTASTS_DANE_NONE      ? MTASTS_POLICY_TYPE_TLSA
                                                        : MTASTS_POLICY_TYPE_NO_POLICY_FOUND;
     if (out->mode != MTASTS_MODE_NONE)
         mtasts_policy_find(d->policy, host, len, &out->pattern);
@@ -2738,7 +2786,7 @@ MTASTS_API void mtasts_apply_plan(mtasts_plan *out, const mtasts_delivery *deliv
 
 MTASTS_API int mtasts_plan_same(const mtasts_plan *a, const mtasts_plan *b)
 {
-    return a->use == b->use && a->tls == b->tls && a->verify == b->verify && a->dane == b->dane &&
+    return a->use && b->use && a->tls == b->tls && a->verify == b->verify && a->dane == b->dane &&
            a->requiretls == b->requiretls && a->host[0] &&
            memcmp(a->host, b->host, sizeof a->host) == 0;
 }
@@ -2804,7 +2852,9 @@ MTASTS_API void mtasts_apply_verdict(mtasts_verdict *out, const mtasts_plan *pla
         }
     }
     out->action = refused ? MTASTS_ACTION_NEXT_MX : MTASTS_ACTION_DELIVER;
-    out->recheck = refused && plan->mode == MTASTS_MODE_ENFORCE;
+    out->recheck = refused && plan->mode == MTASTS_MODE_ENFORCE &&
+                   out->policy_type == MTASTS_POLICY_TYPE_STS &&
+                   out->reason != MTASTS_REASON_REQUIRETLS_NOT_OFFERED;
 }
 
 MTASTS_API const char *mtasts_reason_name(int reason)
@@ -2842,6 +2892,8 @@ MTASTS_API const char *mtasts_action_name(int action)
 
 MTASTS_API int mtasts_action_from_name(const char *name, size_t len)
 {
+    if (!name)
+        return -1;
     return MTASTSI_IS(name, len, "deliver")   ? (int)MTASTS_ACTION_DELIVER
            : MTASTSI_IS(name, len, "next-mx") ? (int)MTASTS_ACTION_NEXT_MX
                                               : -1;
@@ -2878,6 +2930,8 @@ MTASTS_API const char *mtasts_tlsrpt_result_name(int result)
 
 MTASTS_API int mtasts_tlsrpt_result_from_name(const char *name, size_t len)
 {
+    if (!name)
+        return -1;
 #define X(value, word)               \
     if (MTASTSI_IS(name, len, word)) \
         return (int)value;
@@ -2896,6 +2950,8 @@ MTASTS_API const char *mtasts_policy_type_name(int type)
 
 MTASTS_API int mtasts_policy_type_from_name(const char *name, size_t len)
 {
+    if (!name)
+        return -1;
     return MTASTSI_IS(name, len, "sts")               ? (int)MTASTS_POLICY_TYPE_STS
            : MTASTSI_IS(name, len, "tlsa")            ? (int)MTASTS_POLICY_TYPE_TLSA
            : MTASTSI_IS(name, len, "no-policy-found") ? (int)MTASTS_POLICY_TYPE_NO_POLICY_FOUND

@@ -1,0 +1,3 @@
+/* The declarations first, alone and twice: must compile, and leave nothing in the object. */
+#include "mtasts.h"
+#include "mtasts.h"
