@@ -4,8 +4,8 @@
  * WHAT IT IS
  *   A domain can publish, over DNS and HTTPS, that mail to it must go over authenticated TLS to the
  *   MX hosts that it names. This header lets a sending mail server find out, and act on it: it
- * parses the TXT record and the policy, speaks the HTTP, matches MX hosts and certificates, and
- * decides. The server brings DNS, TLS and its own clock.
+ *   parses the TXT record and the policy, speaks the HTTP, matches MX hosts and certificates, and
+ *   decides. The server brings DNS, TLS and its own clock.
  *
  * TO USE IT
  *   In exactly one .c (or .cc) file:
@@ -19,35 +19,36 @@
  *       if (mtasts_policy_parse(&policy, body, body_len, 0, &diag) != MTASTS_OK)
  *           return log_line(diag.line, diag.column, mtasts_strerror(diag.err));
  *
- *       mtasts_delivery delivery = {0};             all zero: plain opportunistic SMTP
+ *       mtasts_delivery delivery = {0};             all zero: TLS where the server offers it
  *       delivery.policy = &policy;
  *
  *       mtasts_plan plan;                           before connecting to an MX
+ *       mtasts_session session = {0};
  *       mtasts_apply_plan(&plan, &delivery, mx, strlen(mx));
- *       if (!plan.use)
- *           continue;                               the next MX; plan.reason says why
- *
- *       mtasts_session session = {0};               after EHLO and STARTTLS
- *       session.starttls = MTASTS_STARTTLS_DONE;
- *       session.chain = MTASTS_CHAIN_TRUSTED;       what your TLS library said of the chain
- *       mtasts_cert_der_matches(der, der_len, plan.host, strlen(plan.host), &session.name_matches);
- *
+ *       if (plan.use) {
+ *           connect_and_starttls(mx);               as plan.tls and plan.verify ask
+ *           session.starttls = MTASTS_STARTTLS_DONE;
+ *           session.chain = MTASTS_CHAIN_TRUSTED;   what your TLS library said of the chain
+ *           mtasts_cert_der_matches(der, der_len, plan.host, strlen(plan.host),
+ *                                   &session.name_matches);
+ *       }
  *       mtasts_verdict verdict;
  *       mtasts_apply_verdict(&verdict, &plan, &session);
  *       if (verdict.action == MTASTS_ACTION_DELIVER)
- *           send_message();
+ *           send_message();                         else the next MX; verdict.reason says why
  *
  * WHAT IT PROMISES
  *   - No allocation, no I/O, no clock, no locale, no global or thread-local state, no recursion.
  *     Every function may be called from any thread at any time on different data.
- *   - Needs <stddef.h>, <stdint.h>, <string.h>, and of the last only memchr, memcmp, memcpy,
- * memset.
+ *   - Needs <stddef.h>, <stdint.h>, <string.h>, and of the last only memchr, memcmp, memcpy, memset.
  *   - All input is taken to be hostile: every loop is bounded by an input length, no work is
  *     quadratic, no octet outside (pointer, length) is read, and what is unclear never matches.
  *   - Input is (pointer, length). It need not end in NUL and may hold NUL. (NULL, 0) is legal
  *     everywhere and means "empty"; NULL with another length is answered MTASTS_ERR_USAGE or "no".
  *   - Errors are values. `diag` may be NULL everywhere; where it is not, it is always written.
  *   - Output structs are always written, zeroed first; after an error they hold nothing usable.
+ *   - Structs that the host fills are good when zeroed: then nothing is asked for beyond TLS where it
+ *     is offered, and nothing is claimed to have gone well.
  *
  * OPTIONS (define before including; none changes a struct or a result)
  *   MTASTS_IMPLEMENTATION   emit the function bodies here
@@ -176,7 +177,7 @@ typedef enum mtasts_tlsrpt_result {
       "RFC 8461 3.1", MTASTS_TLSRPT_OK)                                                            \
     X(MTASTS_ERR_RECORD_NO_ID, 24, "the TXT record has no id", "RFC 8461 3.1", MTASTS_TLSRPT_OK)   \
     X(MTASTS_ERR_POLICY_SIZE, 30, "the policy is larger than 65536 octets", "RFC 8461 3.3",        \
-      MTASTS_TLSRPT_STS_POLICY_INVALID)                                                            \
+      MTASTS_TLSRPT_STS_POLICY_FETCH_ERROR)                                                        \
     X(MTASTS_ERR_POLICY_LINE, 31, "a line of the policy has no \"key: value\"", "RFC 8461 3.2",    \
       MTASTS_TLSRPT_STS_POLICY_INVALID)                                                            \
     X(MTASTS_ERR_POLICY_KEY, 32, "a key of the policy is not well formed", "RFC 8461 3.2",         \
@@ -219,8 +220,12 @@ typedef enum mtasts_tlsrpt_result {
       MTASTS_TLSRPT_STS_POLICY_FETCH_ERROR)                                                        \
     X(MTASTS_ERR_HTTP_INCOMPLETE, 58, "the response ended before it was complete", "RFC 9112 8",   \
       MTASTS_TLSRPT_STS_POLICY_FETCH_ERROR)                                                        \
+    X(MTASTS_ERR_HTTPS_CONNECT, 60, "the policy host cannot be reached, or is too slow",           \
+      "RFC 8461 3.3", MTASTS_TLSRPT_STS_POLICY_FETCH_ERROR)                                        \
+    X(MTASTS_ERR_HTTPS_CERT, 61, "the policy host's certificate is not good", "RFC 8461 3.3",      \
+      MTASTS_TLSRPT_STS_WEBPKI_INVALID)                                                            \
     X(MTASTS_ERR_CERT_DER, 70, "the certificate is not well-formed DER", "RFC 5280 4.1",           \
-      MTASTS_TLSRPT_VALIDATION_FAILURE)
+      MTASTS_TLSRPT_STS_WEBPKI_INVALID)
 
 #define MTASTSI_ENUM(name, number, text, section, result) name = number,
 typedef enum mtasts_err { MTASTS_ERRORS(MTASTSI_ENUM) MTASTS_ERR_END_ = 0x7fff } mtasts_err;
@@ -265,7 +270,8 @@ MTASTS_API const char *mtasts_err_section(int err);
 
 /* mtasts_err_tlsrpt - the RFC 8460 result type that reports this error of a policy look-up
  *
- *   err       any int
+ *   err       any int. MTASTS_ERR_HTTPS_CONNECT and _CERT are never returned by this header: they are
+ *             there for what happens to the host before the first octet of a response.
  *   returns   MTASTS_TLSRPT_STS_POLICY_INVALID, _FETCH_ERROR, ...; MTASTS_TLSRPT_OK: not reported
  */
 MTASTS_API mtasts_tlsrpt_result mtasts_err_tlsrpt(int err);
@@ -282,6 +288,7 @@ MTASTS_API const char *mtasts_quirk_text(unsigned quirk);
  *
  *   out       cap octets; always NUL-terminated if cap > 0; NULL if cap is 0
  *   source    NUL-terminated, put first as it is ("policy.txt"); NULL: none
+ *   diag      one that a function wrote, or zero but for err
  *   returns   the length without NUL that the whole line has, which may be >= cap (then it is cut)
  *   example   policy.txt:2:7: the mode of the policy is not enforce, testing or none: did you mean
  *             "enforce"? (RFC 8461 3.2)
@@ -307,7 +314,8 @@ MTASTS_API size_t mtasts_escape(char *out, size_t cap, const char *in, size_t le
  *
  *   out       NULL (only check), or MTASTS_NAME_SIZE octets: the name in lower case, without the
  *             trailing dot, NUL-terminated; "" after an error
- *   name      as DNS or SMTP gives it, A-labels; one trailing dot is ignored. Underscores pass.
+ *   name      as DNS or SMTP gives it, A-labels; one trailing dot is ignored. Underscores pass. Must
+ *             not overlap out.
  *   returns   MTASTS_OK or MTASTS_ERR_NAME_*. MTASTS_ERR_NAME_ADDRESS for "[192.0.2.1]" and for a
  *             name whose last label is all digits.
  *   use       The policy domain is the next hop: the recipient's domain, or the smart host's name;
@@ -374,7 +382,8 @@ typedef struct mtasts_policy {
  *             never pass what is not known to be complete (section 7 tells).
  *   flags     0, or MTASTS_STRICT: a quirk is an error, MTASTS_ERR_POLICY_QUIRK
  *   diag      line, column, offset of the first error; diag->quirk under MTASTS_STRICT
- *   returns   MTASTS_OK or MTASTS_ERR_POLICY_*. MTASTS_ERR_POLICY_SIZE before anything is read.
+ *   returns   MTASTS_OK or MTASTS_ERR_POLICY_*. MTASTS_ERR_POLICY_SIZE before anything is read. After
+ *             an error *out is zero, which reads like mode none: it is the result that counts.
  *   keeps     body, which must outlive *out
  *   cost      one pass, linear whatever the body holds
  *   RFC       8461 3.2. Of version, mode and max_age the first counts, later ones are not looked
@@ -417,10 +426,11 @@ typedef struct mtasts_lint {
 /* mtasts_lint_init, mtasts_lint_next - every error, quirk and note, not only the first
  *
  *   body      as in mtasts_policy_parse; kept until the last mtasts_lint_next
- *   finding   out: err != MTASTS_OK: an error; else quirk != 0: a quirk; else a note about
- * something legal that its owner may not have meant. text says more, and may be "". returns   1, or
- * 0 when there is no more; then finding->err is MTASTS_OK use       mtasts_policy_parse accepts the
- * body if and only if no finding is an error; then the quirks are those of mtasts_policy.quirks.
+ *   finding   out: err != MTASTS_OK: an error; else quirk != 0: a quirk; else a note about something
+ *             legal that its owner may not have meant. text says more, and may be "".
+ *   returns   1, or 0 when there is no more; then finding->err is MTASTS_OK
+ *   use       mtasts_policy_parse accepts the body if and only if no finding is an error; then the
+ *             quirks are those of mtasts_policy.quirks.
  */
 MTASTS_API void mtasts_lint_init(mtasts_lint *lint, const char *body, size_t len);
 MTASTS_API int mtasts_lint_next(mtasts_lint *lint, mtasts_diag *finding);
@@ -458,7 +468,7 @@ MTASTS_API mtasts_err mtasts_policy_compose(char *out, size_t cap, size_t *len, 
  *
  *   policy    from a successful mtasts_policy_parse, and not changed since
  *   returns   MTASTS_OK; MTASTS_ERR_SPACE; MTASTS_ERR_POLICY_SIZE: a policy of nearly 64 KiB that was
- *             written more tersely
+ *             written more tersely; MTASTS_ERR_USAGE: no such mode or max_age
  */
 MTASTS_API mtasts_err mtasts_policy_write(char *out, size_t cap, size_t *len,
                                           const mtasts_policy *policy);
@@ -475,8 +485,8 @@ MTASTS_API mtasts_err mtasts_record_write(char *out, size_t cap, size_t *len, co
 /* ==== 7 HTTPS exchange =================================================================== */
 
 /* The host opens a TLS connection to the policy host, port 443, with the name as SNI, checks the
- * chain and (section 9) the name, writes the request and feeds what comes back. 60 seconds is the
- * time that RFC 8461 3.3 suggests for all of it. */
+ * chain and (section 9) the name, writes the request and feeds what comes back, all of it within
+ * MTASTS_FETCH_TIME_MAX. */
 #define MTASTS_HTTP_OVERHEAD_MAX \
     32768u                          /* octets of a response that are not body: head, framing \
                                      */
@@ -556,14 +566,14 @@ MTASTS_API mtasts_err mtasts_http_end(mtasts_http *http, int clean, mtasts_diag 
 /* mtasts_http_check - the same rules for a host that has an HTTP client
  *
  *   status         the final response's
- *   content_type   the field's value; {NULL, 0} if there was none
+ *   content_type, content_encoding   the fields' values; {NULL, 0} if there was none
  *   body_len       octets of the body as received
  *   complete       1 if the client knows that it got all of it
- *   returns        MTASTS_OK: parse it. Else MTASTS_ERR_HTTP_REDIRECT, _STATUS, _MEDIA_TYPE,
- *                  _INCOMPLETE, _BODY_SIZE, told in this order
+ *   returns        MTASTS_OK: parse it. Else MTASTS_ERR_HTTP_REDIRECT, _STATUS, _MEDIA_TYPE, _CODING,
+ *                  _BODY_SIZE, _INCOMPLETE, told in this order
  */
-MTASTS_API mtasts_err mtasts_http_check(int status, mtasts_str content_type, size_t body_len,
-                                        int complete);
+MTASTS_API mtasts_err mtasts_http_check(int status, mtasts_str content_type,
+                                        mtasts_str content_encoding, size_t body_len, int complete);
 
 /* mtasts_media_type_ok - is a Content-Type value text/plain, whatever its parameters?
  *
@@ -576,9 +586,9 @@ MTASTS_API int mtasts_media_type_ok(const char *value, size_t len);
  *
  *   address   4 octets (IPv4) or 16 (IPv6) in network order
  *   returns   1: globally reachable unicast. 0: loopback, private, shared, link-local, multicast,
- *             documentation, benchmarking, reserved, an IPv4 address in IPv6 clothing (mapped,
- * 6to4, Teredo; NAT64 counts as the address inside), or not 4 or 16 octets long use       keeps a
- * hostile domain from making the host connect into its own network
+ *             documentation, benchmarking, reserved, an IPv4 address in IPv6 clothing (mapped, 6to4,
+ *             Teredo; NAT64 counts as the address inside), or not 4 or 16 octets long
+ *   use       keeps a hostile domain from making the host connect into its own network
  */
 MTASTS_API int mtasts_address_is_public(const unsigned char *address, size_t len);
 
@@ -598,7 +608,7 @@ MTASTS_API int mtasts_mx_matches(const char *pattern, size_t pattern_len, const 
 
 /* mtasts_policy_matches, mtasts_policy_find - does the host satisfy any mx of the policy?
  *
- *   policy    NULL matches nothing
+ *   policy    from a successful mtasts_policy_parse; NULL matches nothing
  *   pattern   out, may be NULL: the first that matches, a view into the body; else {NULL, 0}
  *   returns   1 or 0. The mode plays no part: section 10 does that.
  */
@@ -614,8 +624,7 @@ MTASTS_API int mtasts_policy_find(const mtasts_policy *policy, const char *host,
 /* mtasts_cert_name_matches - does one dNSName of a certificate stand for the host?
  *
  *   presented   a dNSName: a name, or "*." and a name of two or more labels. One with a NUL,
- * another
- *               "*" or a trailing dot matches nothing.
+ *               another "*" or a trailing dot matches nothing.
  *   host        the reference; a trailing dot is ignored
  *   returns     1 or 0
  *   RFC         9525 6.3, 8461 4.2: "*" stands for exactly one label, the left-most
@@ -623,8 +632,7 @@ MTASTS_API int mtasts_policy_find(const mtasts_policy *policy, const char *host,
 MTASTS_API int mtasts_cert_name_matches(const char *presented, size_t presented_len,
                                         const char *host, size_t host_len);
 
-/* mtasts_cert_matches - does any dNSName of the list? One that is malformed does not spoil the
- * rest.
+/* mtasts_cert_matches - does any dNSName of the list? One that is malformed spoils no other.
  *
  *   dns_names   the dNSName entries of subjectAltName and nothing else: never the subject's common
  *               name, never an IP entry
@@ -665,9 +673,9 @@ MTASTS_API mtasts_err mtasts_cert_der_matches(const unsigned char *der, size_t l
 /* ==== 10 Application ===================================================================== */
 
 typedef enum mtasts_tls {
-    MTASTS_TLS_NONE = 0, /* do not use STARTTLS */
-    MTASTS_TLS_OPTIONAL, /* use it if the server has it; in the clear otherwise */
-    MTASTS_TLS_REQUIRED  /* no TLS, no mail */
+    MTASTS_TLS_NONE = -1,    /* do not use STARTTLS */
+    MTASTS_TLS_OPTIONAL = 0, /* use it if the server has it; in the clear otherwise */
+    MTASTS_TLS_REQUIRED = 1  /* no TLS, no mail */
 } mtasts_tls;
 
 typedef enum mtasts_verify {
@@ -676,7 +684,8 @@ typedef enum mtasts_verify {
     MTASTS_VERIFY_REQUIRED  /* chain and name must be good when TLS is used */
 } mtasts_verify;
 
-/* What DNSSEC says of the TLSA records of this MX (RFC 7672 2.2). */
+/* What DNSSEC says of the TLSA records of this MX (RFC 7672 2.2). What it says of the domain itself
+ * (tlsa-invalid, dane-required) is the host's to report. */
 typedef enum mtasts_dane {
     MTASTS_DANE_NONE = 0, /* no DANE here, or securely no TLSA records */
     MTASTS_DANE_USABLE,   /* DANE decides the TLS check, in place of chain and name */
@@ -693,7 +702,7 @@ typedef enum mtasts_override {
     MTASTS_OVERRIDE_ENFORCE  /* testing counts as enforce */
 } mtasts_override;
 
-/* One message on its way to one domain. All zero is plain SMTP without TLS: set what applies. */
+/* One message on its way to one domain. All zero is TLS where it is offered, without verification. */
 typedef struct mtasts_delivery {
     const mtasts_policy *policy; /* the policy to honour; NULL if there is none */
     mtasts_tls tls;              /* what local configuration asks for, at least */
@@ -734,7 +743,8 @@ typedef enum mtasts_reason {
 } mtasts_reason;
 #undef MTASTSI_ENUM
 
-/* RFC 8460 4.4 policy-type, with libtlsrpt's numbers. */
+/* RFC 8460 4.4 policy-type, with libtlsrpt's numbers. A policy that was lifted here (override,
+ * TLS-Required: No) counts as not found: do not report such a delivery. */
 typedef enum mtasts_policy_type {
     MTASTS_POLICY_TYPE_TLSA = 1,
     MTASTS_POLICY_TYPE_STS = 2,
@@ -746,7 +756,7 @@ typedef struct mtasts_plan {
     int use;              /* 1: connect; 0: not to this MX, go on with the next */
     mtasts_tls tls;       /* what to ask of STARTTLS */
     mtasts_verify verify; /* what to ask of the certificate; never NONE in testing, enforce */
-    int dane;             /* 1: the certificate is checked by its TLSA records, not by PKIX */
+    int dane;             /* 1: the certificate is checked as RFC 7672 3 says, not by PKIX */
     int requiretls;       /* 1: the server must offer REQUIRETLS after STARTTLS */
     mtasts_mode mode;     /* the policy's after override and TLS-Required; NONE without policy */
     mtasts_str pattern;   /* the mx that matched, a view into the policy; else {NULL, 0} */
@@ -754,7 +764,8 @@ typedef struct mtasts_plan {
     mtasts_tlsrpt_result result;    /* with the reason; MTASTS_TLSRPT_OK: nothing failed so far */
     mtasts_policy_type policy_type; /* whose policy it is that decides */
     char host[MTASTS_NAME_SIZE];    /* NUL-terminated: send it as SNI and check the certificate for
-                                       it; "" if the MX is no valid host name (send no SNI) */
+                                       it; "" if the MX is no valid host name (send no SNI). With
+                                       dane, RFC 7672 2.2.2 and 8.1 may ask for other names. */
 } mtasts_plan;
 
 /* mtasts_apply_plan - what to do before connecting to an MX
@@ -762,10 +773,11 @@ typedef struct mtasts_plan {
  *   out        the plan
  *   delivery   the message's circumstances; its policy must outlive *out
  *   host       the MX record's own name (M4), any octets
- *   use        once for each MX in the ordinary order of preference: never sort out ahead those
- * that do not match (RFC 8461 8.4) rules      enforce: the MX must be listed, TLS and verification
- * are required, whatever is configured. testing: TLS and verification at least optional. none: as
- * configured. Always the stricter of policy and configuration. Usable TLSA records replace the
+ *   use        once for each MX in the ordinary order of preference: never sort out ahead those that
+ *              do not match (RFC 8461 8.4)
+ *   rules      enforce: the MX must be listed, TLS and verification are required, whatever is
+ *              configured. testing: TLS and verification at least optional. none: as configured.
+ *              Always the stricter of policy and configuration. Usable TLSA records replace the
  *              check of chain and name, not the policy's list of MX hosts.
  *              TLS-Required: No lifts policy and DANE. REQUIRETLS asks for verified TLS, and for a
  *              MX that a policy (testing too) or DNSSEC vouches for.
@@ -776,8 +788,9 @@ MTASTS_API void mtasts_apply_plan(mtasts_plan *out, const mtasts_delivery *deliv
 
 /* mtasts_plan_same - may a delivery under plan b use a connection made under plan a?
  *
- *   returns   1 if both would connect, and ask the same of the same host; else 0, and 0 for a MX
- * that is no valid host name use       domains with different policies often share MX hosts
+ *   returns   1 if both would connect, and ask the same of the same host; else 0, and 0 for a MX that
+ *             is no valid host name
+ *   use       domains with different policies often share MX hosts
  */
 MTASTS_API int mtasts_plan_same(const mtasts_plan *a, const mtasts_plan *b);
 
@@ -795,18 +808,21 @@ typedef enum mtasts_chain {
     MTASTS_CHAIN_REVOKED
 } mtasts_chain;
 
-/* What TLS did. All zero: nothing good. */
+/* What TLS did. All zero: nothing good. If a TLS library ends the handshake because of the
+ * certificate, say STARTTLS_FAILED and what was wrong with chain or name. */
 typedef struct mtasts_session {
+    int name_matches; /* section 9 with plan.host */
     mtasts_starttls starttls;
     mtasts_chain chain; /* what the TLS library says of the chain, names apart */
-    int name_matches;   /* section 9 with plan.host */
-    int dane_ok;        /* with plan.dane: the certificate fits the TLSA records */
+    int dane_ok;        /* with plan.dane: the certificate passes RFC 7672 3 */
     int requiretls;     /* EHLO over TLS showed REQUIRETLS */
 } mtasts_session;
 
 typedef enum mtasts_action {
-    MTASTS_ACTION_NEXT_MX = 0, /* not here; if there is no other MX, defer: it is transient */
-    MTASTS_ACTION_DELIVER      /* go on: over TLS if it is up, else in the clear */
+    MTASTS_ACTION_NEXT_MX = 0, /* not here. If there is no other MX, defer: it is transient (but see
+                                  RFC 8689 5 when the reason is one of REQUIRETLS) */
+    MTASTS_ACTION_DELIVER      /* go on: over TLS if it is up, else in the clear (on a new
+                                  connection if a handshake has failed) */
 } mtasts_action;
 
 typedef struct mtasts_verdict {
@@ -815,14 +831,14 @@ typedef struct mtasts_verdict {
                     a newer policy (RFC 8461 5.1) */
     mtasts_reason reason;
     mtasts_tlsrpt_result result;    /* what to report: with NEXT_MX what failed, with DELIVER what
-                                       would have failed (testing). MTASTS_TLSRPT_OK: nothing that
-                                       RFC 8460 has a name for (REQUIRETLS has none) */
-    mtasts_policy_type policy_type; /* as in the plan */
+                                       would have failed (testing). MTASTS_TLSRPT_OK is a success
+                                       only if it was delivered over TLS. */
+    mtasts_policy_type policy_type; /* whose requirement it is that failed, or was met */
 } mtasts_verdict;
 
 /* mtasts_apply_verdict - deliver over this connection?
  *
- *   plan      from mtasts_apply_plan; the verdict for a plan with use == 0 is next MX
+ *   plan      from mtasts_apply_plan; with use == 0 the verdict is next MX, why, and what to report
  *   session   what happened; NULL: nothing
  */
 MTASTS_API void mtasts_apply_verdict(mtasts_verdict *out, const mtasts_plan *plan,
@@ -906,15 +922,16 @@ enum {
 
 static unsigned mtastsi_class(char c)
 {
-    /* clang-format off: sixteen a row */
+    /* clang-format off */
     static const unsigned char table[256] = {
-        0,   0,  0,  0,  0,  0,  0,  0,  0,   16, 0,   0,   0,   0,   0,   0,   0,   0,   0,
-        0,   0,  0,  0,  0,  0,  0,  0,  0,   0,  0,   0,   0,   48,  96,  96,  96,  96,  96,
-        96,  96, 96, 96, 96, 96, 96, 98, 104, 96, 225, 225, 225, 225, 225, 225, 225, 225, 225,
-        225, 96, 32, 96, 32, 96, 96, 96, 97,  97, 97,  97,  97,  97,  97,  97,  97,  97,  97,
-        97,  97, 97, 97, 97, 97, 97, 97, 97,  97, 97,  97,  97,  97,  97,  96,  96,  96,  96,
-        100, 96, 97, 97, 97, 97, 97, 97, 97,  97, 97,  97,  97,  97,  97,  97,  97,  97,  97,
-        97,  97, 97, 97, 97, 97, 97, 97, 97,  96, 96,  96,  96,  0};
+        0,   0,   0,   0,   0,   0,   0,   0,   0,   16,  0,   0,  0,  0,  0,   0,
+        0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,  0,  0,  0,   0,
+        48,  96,  96,  96,  96,  96,  96,  96,  96,  96,  96,  96, 96, 98, 104, 96,
+        225, 225, 225, 225, 225, 225, 225, 225, 225, 225, 96,  32, 96, 32, 96,  96,
+        96,  97,  97,  97,  97,  97,  97,  97,  97,  97,  97,  97, 97, 97, 97,  97,
+        97,  97,  97,  97,  97,  97,  97,  97,  97,  97,  97,  96, 96, 96, 96,  100,
+        96,  97,  97,  97,  97,  97,  97,  97,  97,  97,  97,  97, 97, 97, 97,  97,
+        97,  97,  97,  97,  97,  97,  97,  97,  97,  97,  97,  96, 96, 96, 96,  0};
     /* clang-format on */
     return table[(unsigned char)c];
 }
@@ -1031,6 +1048,22 @@ static mtasts_err mtastsi_say_in(mtasts_diag *diag, mtasts_err err, size_t line,
     return err;
 }
 
+/* The number from 0 to `last` that has this name, or -1. Names are in lower case, what stands for an
+ * unknown number is not. */
+static int mtastsi_from_name(const char *(*name_of)(int), int last, const char *name, size_t len)
+{
+    size_t i;
+    int number;
+    for (number = 0; name && number <= last; number++) {
+        const char *text = name_of(number);
+        for (i = 0; i < len && text[i] && text[i] == name[i]; i++)
+            ;
+        if (i == len && !text[i] && text[0] >= 'a')
+            return number;
+    }
+    return -1;
+}
+
 MTASTS_API const char *mtasts_strerror(int err)
 {
 #define X(name, number, text, section, result) \
@@ -1115,7 +1148,8 @@ MTASTS_API size_t mtasts_diag_format(char *out, size_t cap, const char *source,
     mtastsi_out o = {out, cap, 0};
     const char *what = mtasts_strerror((int)diag->err);
     const char *section = mtasts_err_section((int)diag->err);
-    if (!diag->err && (diag->quirk || *diag->text)) {
+    const char *text = diag->text ? diag->text : "";
+    if (!diag->err && (diag->quirk || *text)) {
         what = mtasts_quirk_text(diag->quirk);
         section = "RFC 8461 3.2";
     }
@@ -1133,8 +1167,8 @@ MTASTS_API size_t mtasts_diag_format(char *out, size_t cap, const char *source,
         mtastsi_put(&o, ": ");
         mtastsi_put(&o, mtasts_quirk_text(diag->quirk));
     }
-    mtastsi_put(&o, *what && *diag->text ? ": " : "");
-    mtastsi_put(&o, diag->text);
+    mtastsi_put(&o, *what && *text ? ": " : "");
+    mtastsi_put(&o, text);
     if (*section) {
         mtastsi_put(&o, " (");
         mtastsi_put(&o, section);
@@ -1236,16 +1270,6 @@ static size_t mtastsi_host_len(const char *p, size_t len)
     return name.len;
 }
 
-/* Names that are both well formed, so that a difference in 0x20 is one of case. */
-static int mtastsi_name_same(const char *a, const char *b, size_t len)
-{
-    size_t i;
-    for (i = 0; i < len; i++)
-        if ((a[i] ^ b[i]) & ~0x20)
-            return 0;
-    return 1;
-}
-
 MTASTS_API mtasts_err mtasts_name_normalise(char *out, const char *name, size_t len,
                                             mtasts_diag *diag)
 {
@@ -1339,7 +1363,7 @@ static mtasts_err mtastsi_txt_id(mtastsi_txt *in, mtasts_record *out, const char
 {
     size_t n = 0;
     int c;
-    while (c = mtastsi_txt_peek(in), mtastsi_class((char)c) & MTASTSI_ALNUM) {
+    while (mtastsi_class((char)(c = mtastsi_txt_peek(in))) & MTASTSI_ALNUM) {
         if (n == MTASTS_ID_MAX) {
             *text = "it is longer than 32";
             return MTASTS_ERR_RECORD_ID;
@@ -1363,7 +1387,7 @@ static mtasts_err mtastsi_txt_field(mtastsi_txt *in, mtasts_record *out, const c
     if (!(mtastsi_class((char)c) & MTASTSI_ALNUM))
         return MTASTS_ERR_RECORD_FIELD;
     *text = "a name has at most 32 letters, digits, \"_\", \"-\", \".\"; then comes \"=\"";
-    while (c = mtastsi_txt_peek(in), mtastsi_class((char)c) & MTASTSI_KEY) {
+    while (mtastsi_class((char)(c = mtastsi_txt_peek(in))) & MTASTSI_KEY) {
         if (n == sizeof name)
             return MTASTS_ERR_RECORD_FIELD;
         name[n++] = (char)c;
@@ -1418,9 +1442,10 @@ MTASTS_API mtasts_err mtasts_record_select(mtasts_record *out, const mtasts_txt 
                                            size_t count, mtasts_diag *diag)
 {
     size_t i, found = 0;
+    if (out)
+        memset(out, 0, sizeof *out);
     if (!out || (count && !records))
         return mtastsi_say(diag, MTASTS_ERR_USAGE, 0, "");
-    memset(out, 0, sizeof *out);
     if (count == 1)
         return mtastsi_record_parse(out, records, 1, diag);
     for (i = 0; i < count; i++) {
@@ -1536,8 +1561,8 @@ static mtasts_err mtastsi_value_other(mtasts_lint *l)
 /* Why an mx is wrong, from the octet at l->at_ and what the name's reader said. */
 static const char *mtastsi_mx_hint(const mtasts_lint *l, mtasts_err err)
 {
-    char c = l->at_ < l->len_ ? l->body_[l->at_] : '\n';
-    if ((unsigned char)c >= 128)
+    unsigned c = l->at_ < l->len_ ? (unsigned char)l->body_[l->at_] : '\n';
+    if (c >= 128)
         err = MTASTS_ERR_NAME_ULABEL;
     else if (c == '[')
         err = MTASTS_ERR_NAME_ADDRESS;
@@ -1622,7 +1647,8 @@ static mtasts_err mtastsi_value_max_age(mtasts_lint *l)
         seconds = MTASTS_MAX_AGE_MAX;
         l->quirks_ |= MTASTS_QUIRK_MAX_AGE;
     }
-    if (seconds < 604800)
+    /* RFC 8461 8.3: a short one is right for taking a policy back */
+    if (seconds < 604800 && (l->seen_ & MTASTSI_SEEN_MODE) && l->mode_ != MTASTS_MODE_NONE)
         l->note_ = "max_age is less than a week: the RFC expects weeks or more";
     l->max_age_ = (uint32_t)seconds;
     return MTASTS_OK;
@@ -1848,9 +1874,10 @@ MTASTS_API mtasts_err mtasts_policy_parse(mtasts_policy *out, const char *body, 
     mtasts_lint l;
     mtasts_err err;
     unsigned quirks = 0, missing;
+    if (out)
+        memset(out, 0, sizeof *out);
     if (!out || (len && !body))
         return mtastsi_say(diag, MTASTS_ERR_USAGE, 0, "");
-    memset(out, 0, sizeof *out);
     mtasts_lint_init(&l, body, len);
     err = l.err_;
     for (;;) {
@@ -1879,7 +1906,7 @@ MTASTS_API int mtasts_policy_next_mx(const mtasts_policy *policy, size_t *cursor
                                      mtasts_str *pattern)
 {
     const char *b = policy->text.ptr;
-    size_t len = policy->text.len, next;
+    size_t len = b ? policy->text.len : 0, next;
     pattern->ptr = NULL;
     pattern->len = 0;
     if (!*cursor)
@@ -1907,7 +1934,7 @@ MTASTS_API int mtasts_policy_next_line(const mtasts_policy *policy, size_t *curs
     size_t at = *cursor, next;
     line->ptr = NULL;
     line->len = 0;
-    if (at >= policy->text.len)
+    if (!b || at >= policy->text.len)
         return 0;
     next = mtastsi_next_line(b, policy->text.len, at);
     *cursor = next;
@@ -1961,6 +1988,13 @@ static mtasts_err mtastsi_mx_check(mtasts_str mx, size_t number, size_t *len, mt
     return MTASTS_OK;
 }
 
+static mtasts_err mtastsi_head_error(int mode, uint32_t max_age)
+{
+    if (mode < MTASTS_MODE_NONE || mode > MTASTS_MODE_ENFORCE)
+        return MTASTS_ERR_POLICY_MODE;
+    return max_age > MTASTS_MAX_AGE_MAX ? MTASTS_ERR_POLICY_MAX_AGE : MTASTS_OK;
+}
+
 static void mtastsi_put_head(mtastsi_out *o, int mode)
 {
     mtastsi_put(o, "version: STSv1\r\nmode: ");
@@ -1994,14 +2028,15 @@ MTASTS_API mtasts_err mtasts_policy_compose(char *out, size_t cap, size_t *len, 
 {
     mtastsi_out o = {out, cap, 0};
     size_t i, name;
+    mtasts_err err;
     *len = 0;
     mtastsi_put_nothing(&o);
     if (count && !mx)
         return mtastsi_say(diag, MTASTS_ERR_USAGE, 0, "");
-    if (mode < MTASTS_MODE_NONE || mode > MTASTS_MODE_ENFORCE)
-        return mtastsi_say(diag, MTASTS_ERR_POLICY_MODE, 0, "");
-    if (max_age > MTASTS_MAX_AGE_MAX)
-        return mtastsi_say(diag, MTASTS_ERR_POLICY_MAX_AGE, 0, "it is more than 31557600");
+    err = mtastsi_head_error(mode, max_age);
+    if (err)
+        return mtastsi_say(diag, err, 0,
+                           err == MTASTS_ERR_POLICY_MODE ? "" : "it is more than 31557600");
     if (!count && mode != MTASTS_MODE_NONE)
         return mtastsi_say(diag, MTASTS_ERR_POLICY_NO_MX, 0, "");
     mtastsi_put_head(&o, mode);
@@ -2011,6 +2046,8 @@ MTASTS_API mtasts_err mtasts_policy_compose(char *out, size_t cap, size_t *len, 
             return MTASTS_ERR_POLICY_MX;
         }
         mtastsi_put_mx(&o, mx[i].ptr, name);
+        if (o.len > MTASTS_POLICY_MAX)
+            break; /* others will not read it: told below */
     }
     return mtastsi_say(diag, mtastsi_put_max_age(&o, max_age, len), 0, "");
 }
@@ -2021,6 +2058,10 @@ MTASTS_API mtasts_err mtasts_policy_write(char *out, size_t cap, size_t *len,
     mtastsi_out o = {out, cap, 0};
     mtasts_str mx;
     size_t cursor = 0;
+    *len = 0;
+    mtastsi_put_nothing(&o);
+    if (mtastsi_head_error((int)policy->mode, policy->max_age))
+        return MTASTS_ERR_USAGE;
     mtastsi_put_head(&o, (int)policy->mode);
     while (mtasts_policy_next_mx(policy, &cursor, &mx))
         mtastsi_put_mx(&o, mx.ptr, mx.len);
@@ -2142,7 +2183,7 @@ MTASTS_API void mtasts_http_init(mtasts_http *http, char *body, size_t cap)
 {
     memset(http, 0, sizeof *http);
     http->body = body;
-    http->cap_ = cap < MTASTS_POLICY_MAX ? cap : MTASTS_POLICY_MAX;
+    http->cap_ = !body ? 0 : cap < MTASTS_POLICY_MAX ? cap : MTASTS_POLICY_MAX;
 }
 
 static mtasts_err mtastsi_http_status_error(int status)
@@ -2391,17 +2432,20 @@ MTASTS_API mtasts_err mtasts_http_end(mtasts_http *http, int clean, mtasts_diag 
     return mtastsi_http_say(http, http->err_, diag);
 }
 
-MTASTS_API mtasts_err mtasts_http_check(int status, mtasts_str content_type, size_t body_len,
-                                        int complete)
+MTASTS_API mtasts_err mtasts_http_check(int status, mtasts_str content_type,
+                                        mtasts_str content_encoding, size_t body_len, int complete)
 {
     mtasts_err err = mtastsi_http_status_error(status);
     if (err)
         return err;
     if (!mtasts_media_type_ok(content_type.ptr, content_type.len))
         return MTASTS_ERR_HTTP_MEDIA_TYPE;
-    if (!complete)
-        return MTASTS_ERR_HTTP_INCOMPLETE;
-    return body_len > MTASTS_POLICY_MAX ? MTASTS_ERR_HTTP_BODY_SIZE : MTASTS_OK;
+    if (content_encoding.ptr &&
+        !MTASTSI_LIKE(content_encoding.ptr, content_encoding.len, "identity"))
+        return MTASTS_ERR_HTTP_CODING;
+    if (body_len > MTASTS_POLICY_MAX)
+        return MTASTS_ERR_HTTP_BODY_SIZE;
+    return complete ? MTASTS_OK : MTASTS_ERR_HTTP_INCOMPLETE;
 }
 
 MTASTS_API int mtasts_media_type_ok(const char *value, size_t len)
@@ -2464,7 +2508,7 @@ static int mtastsi_pattern_matches(const char *pattern, size_t len, const char *
                                    size_t host_len)
 {
     const char *dot;
-    if (len >= 2 && pattern[0] == '*' && pattern[1] == '.') {
+    if (len >= 2 && pattern[0] == '*') {
         dot = (const char *)memchr(host, '.', host_len);
         if (!dot)
             return 0;
@@ -2473,7 +2517,7 @@ static int mtastsi_pattern_matches(const char *pattern, size_t len, const char *
         host_len -= (size_t)(dot - host);
         host = dot;
     }
-    return len == host_len && mtastsi_name_same(pattern, host, len);
+    return len == host_len && mtastsi_same_text(pattern, host, len);
 }
 
 /* A pattern is a name, behind "*." or not; its length without a trailing dot, 0 if it is none. */
@@ -2712,9 +2756,11 @@ static mtasts_mode mtastsi_effective_mode(const mtasts_delivery *d)
     if (!d->policy || d->policy->mode == MTASTS_MODE_NONE ||
         d->override == MTASTS_OVERRIDE_IGNORE || (d->tls_required_no && !d->requiretls))
         return MTASTS_MODE_NONE;
-    return d->override == MTASTS_OVERRIDE_TESTING   ? MTASTS_MODE_TESTING
-           : d->override == MTASTS_OVERRIDE_ENFORCE ? MTASTS_MODE_ENFORCE
-                                                    : d->policy->mode;
+    if (d->override == MTASTS_OVERRIDE_TESTING)
+        return MTASTS_MODE_TESTING;
+    return d->policy->mode == MTASTS_MODE_TESTING && d->override != MTASTS_OVERRIDE_ENFORCE
+               ? MTASTS_MODE_TESTING
+               : MTASTS_MODE_ENFORCE; /* what no enum has, too */
 }
 
 /* Ask for at least this much: the stricter counts. */
@@ -2735,22 +2781,18 @@ static void mtastsi_object(mtasts_plan *plan, int use, mtasts_reason reason,
     plan->policy_type = type;
 }
 
-/* What stands in the way of this MX; the first counts. */
+/* What stands in the way of this MX; the last that is set counts. */
 static void mtastsi_plan_objections(mtasts_plan *plan, const mtasts_delivery *d, mtasts_dane dane)
 {
     int listed = plan->pattern.len != 0;
-    if (dane == MTASTS_DANE_FAILED)
+    if (plan->mode != MTASTS_MODE_NONE && !listed)
+        mtastsi_object(plan, plan->mode != MTASTS_MODE_ENFORCE, MTASTS_REASON_MX_NOT_LISTED,
+                       MTASTS_TLSRPT_VALIDATION_FAILURE, MTASTS_POLICY_TYPE_STS);
+    if (plan->use && plan->requiretls && !listed && !d->mx_secure)
+        mtastsi_object(plan, 0, MTASTS_REASON_REQUIRETLS_MX, plan->result, plan->policy_type);
+    if (dane != MTASTS_DANE_NONE && dane != MTASTS_DANE_USABLE && dane != MTASTS_DANE_UNUSABLE)
         mtastsi_object(plan, 0, MTASTS_REASON_DANE_LOOKUP, MTASTS_TLSRPT_DNSSEC_INVALID,
                        MTASTS_POLICY_TYPE_TLSA);
-    else if (plan->mode == MTASTS_MODE_ENFORCE && !listed)
-        mtastsi_object(plan, 0, MTASTS_REASON_MX_NOT_LISTED, MTASTS_TLSRPT_VALIDATION_FAILURE,
-                       MTASTS_POLICY_TYPE_STS);
-    else if (plan->requiretls && !listed && !d->mx_secure)
-        mtastsi_object(plan, 0, MTASTS_REASON_REQUIRETLS_MX, MTASTS_TLSRPT_VALIDATION_FAILURE,
-                       plan->policy_type);
-    else if (plan->mode == MTASTS_MODE_TESTING && !listed)
-        mtastsi_object(plan, 1, MTASTS_REASON_MX_NOT_LISTED, MTASTS_TLSRPT_VALIDATION_FAILURE,
-                       MTASTS_POLICY_TYPE_STS);
 }
 
 MTASTS_API void mtasts_apply_plan(mtasts_plan *out, const mtasts_delivery *delivery,
@@ -2791,35 +2833,58 @@ MTASTS_API int mtasts_plan_same(const mtasts_plan *a, const mtasts_plan *b)
            memcmp(a->host, b->host, sizeof a->host) == 0;
 }
 
-/* What is wrong with a session, if it is to be encrypted and verified. */
-static mtasts_reason mtastsi_session_fault(const mtasts_plan *plan, const mtasts_session *s,
-                                           mtasts_tlsrpt_result *result)
+/* What is wrong with the certificate that the server showed, if anything. */
+static mtasts_reason mtastsi_certificate_fault(const mtasts_plan *plan, const mtasts_session *s)
 {
-#define MTASTSI_FAULT(when, why, what) \
-    if (when) {                        \
-        *result = what;                \
-        return why;                    \
-    }
-    MTASTSI_FAULT(s->starttls == MTASTS_STARTTLS_NOT_OFFERED, MTASTS_REASON_STARTTLS_NOT_OFFERED,
-                  MTASTS_TLSRPT_STARTTLS_NOT_SUPPORTED)
-    MTASTSI_FAULT(s->starttls != MTASTS_STARTTLS_DONE, MTASTS_REASON_TLS_FAILED,
-                  MTASTS_TLSRPT_VALIDATION_FAILURE)
-    MTASTSI_FAULT(plan->dane && !s->dane_ok, MTASTS_REASON_DANE_MISMATCH,
-                  MTASTS_TLSRPT_VALIDATION_FAILURE)
     if (plan->dane)
-        return MTASTS_REASON_OK;
-    MTASTSI_FAULT(s->chain == MTASTS_CHAIN_EXPIRED, MTASTS_REASON_CHAIN_EXPIRED,
-                  MTASTS_TLSRPT_CERTIFICATE_EXPIRED)
-    MTASTSI_FAULT(s->chain == MTASTS_CHAIN_REVOKED, MTASTS_REASON_CHAIN_REVOKED,
-                  MTASTS_TLSRPT_CERTIFICATE_NOT_TRUSTED)
-    MTASTSI_FAULT(s->chain == MTASTS_CHAIN_UNCHECKED, MTASTS_REASON_CHAIN_UNCHECKED,
-                  MTASTS_TLSRPT_VALIDATION_FAILURE)
-    MTASTSI_FAULT(s->chain != MTASTS_CHAIN_TRUSTED, MTASTS_REASON_CHAIN_UNTRUSTED,
-                  MTASTS_TLSRPT_CERTIFICATE_NOT_TRUSTED)
-    MTASTSI_FAULT(!s->name_matches, MTASTS_REASON_NAME_MISMATCH,
-                  MTASTS_TLSRPT_CERTIFICATE_HOST_MISMATCH)
-#undef MTASTSI_FAULT
-    return MTASTS_REASON_OK;
+        return s->dane_ok ? MTASTS_REASON_OK : MTASTS_REASON_DANE_MISMATCH;
+    switch (s->chain) {
+    case MTASTS_CHAIN_TRUSTED:
+        return s->name_matches ? MTASTS_REASON_OK : MTASTS_REASON_NAME_MISMATCH;
+    case MTASTS_CHAIN_EXPIRED:
+        return MTASTS_REASON_CHAIN_EXPIRED;
+    case MTASTS_CHAIN_REVOKED:
+        return MTASTS_REASON_CHAIN_REVOKED;
+    case MTASTS_CHAIN_UNCHECKED:
+        return MTASTS_REASON_CHAIN_UNCHECKED;
+    case MTASTS_CHAIN_UNTRUSTED:
+    default:
+        return MTASTS_REASON_CHAIN_UNTRUSTED;
+    }
+}
+
+/* What is wrong with a session, if it is to be encrypted and verified. Where it is not encrypted, a
+ * certificate is to blame only if one was seen. */
+static mtasts_reason mtastsi_session_fault(const mtasts_plan *plan, const mtasts_session *s)
+{
+    if (s->starttls == MTASTS_STARTTLS_NOT_OFFERED)
+        return MTASTS_REASON_STARTTLS_NOT_OFFERED;
+    if (s->starttls != MTASTS_STARTTLS_DONE &&
+        (plan->dane || s->chain == MTASTS_CHAIN_UNCHECKED ||
+         mtastsi_certificate_fault(plan, s) == MTASTS_REASON_OK))
+        return MTASTS_REASON_TLS_FAILED;
+    return mtastsi_certificate_fault(plan, s);
+}
+
+static mtasts_tlsrpt_result mtastsi_fault_result(mtasts_reason fault)
+{
+    return fault == MTASTS_REASON_STARTTLS_NOT_OFFERED ? MTASTS_TLSRPT_STARTTLS_NOT_SUPPORTED
+           : fault == MTASTS_REASON_NAME_MISMATCH      ? MTASTS_TLSRPT_CERTIFICATE_HOST_MISMATCH
+           : fault == MTASTS_REASON_CHAIN_EXPIRED      ? MTASTS_TLSRPT_CERTIFICATE_EXPIRED
+           : fault == MTASTS_REASON_CHAIN_UNTRUSTED    ? MTASTS_TLSRPT_CERTIFICATE_NOT_TRUSTED
+           : fault == MTASTS_REASON_CHAIN_REVOKED      ? MTASTS_TLSRPT_CERTIFICATE_NOT_TRUSTED
+                                                       : MTASTS_TLSRPT_VALIDATION_FAILURE;
+}
+
+/* May the message not go over a session with this fault? */
+static int mtastsi_fault_refuses(const mtasts_plan *plan, const mtasts_session *s,
+                                 mtasts_reason fault)
+{
+    int uncertified =
+        fault != MTASTS_REASON_STARTTLS_NOT_OFFERED && fault != MTASTS_REASON_TLS_FAILED;
+    return plan->mode == MTASTS_MODE_ENFORCE ||
+           (uncertified && plan->verify >= MTASTS_VERIFY_REQUIRED) ||
+           (s->starttls != MTASTS_STARTTLS_DONE && plan->tls >= MTASTS_TLS_REQUIRED);
 }
 
 MTASTS_API void mtasts_apply_verdict(mtasts_verdict *out, const mtasts_plan *plan,
@@ -2836,19 +2901,17 @@ MTASTS_API void mtasts_apply_verdict(mtasts_verdict *out, const mtasts_plan *pla
     out->reason = plan->reason;
     out->result = plan->result;
     if (!refused) {
-        mtasts_tlsrpt_result result = MTASTS_TLSRPT_OK;
-        mtasts_reason fault = mtastsi_session_fault(plan, s, &result);
-        if (fault)
-            refused = s->starttls == MTASTS_STARTTLS_DONE ? plan->verify == MTASTS_VERIFY_REQUIRED
-                                                          : plan->tls == MTASTS_TLS_REQUIRED;
-        else if (plan->requiretls && !s->requiretls) {
-            fault = MTASTS_REASON_REQUIRETLS_NOT_OFFERED;
-            refused = 1;
-        }
+        mtasts_reason fault = mtastsi_session_fault(plan, s);
+        refused = fault && mtastsi_fault_refuses(plan, s, fault);
         /* without a policy that asks for it, what need not be good cannot fail */
         if (refused || (fault && !out->reason && plan->mode == MTASTS_MODE_TESTING)) {
             out->reason = fault;
-            out->result = result;
+            out->result = mtastsi_fault_result(fault);
+            if (plan->dane)
+                out->policy_type = MTASTS_POLICY_TYPE_TLSA;
+        } else if (plan->requiretls && !s->requiretls) {
+            out->reason = MTASTS_REASON_REQUIRETLS_NOT_OFFERED;
+            refused = 1;
         }
     }
     out->action = refused ? MTASTS_ACTION_NEXT_MX : MTASTS_ACTION_DELIVER;
@@ -2892,11 +2955,7 @@ MTASTS_API const char *mtasts_action_name(int action)
 
 MTASTS_API int mtasts_action_from_name(const char *name, size_t len)
 {
-    if (!name)
-        return -1;
-    return MTASTSI_IS(name, len, "deliver")   ? (int)MTASTS_ACTION_DELIVER
-           : MTASTSI_IS(name, len, "next-mx") ? (int)MTASTS_ACTION_NEXT_MX
-                                              : -1;
+    return mtastsi_from_name(mtasts_action_name, MTASTS_ACTION_DELIVER, name, len);
 }
 
 /* ==== 11 TLS reporting =================================================================== */
@@ -2930,14 +2989,7 @@ MTASTS_API const char *mtasts_tlsrpt_result_name(int result)
 
 MTASTS_API int mtasts_tlsrpt_result_from_name(const char *name, size_t len)
 {
-    if (!name)
-        return -1;
-#define X(value, word)               \
-    if (MTASTSI_IS(name, len, word)) \
-        return (int)value;
-    MTASTSI_RESULTS(X)
-#undef X
-    return -1;
+    return mtastsi_from_name(mtasts_tlsrpt_result_name, MTASTS_TLSRPT_DANE_REQUIRED, name, len);
 }
 
 MTASTS_API const char *mtasts_policy_type_name(int type)
@@ -2950,12 +3002,8 @@ MTASTS_API const char *mtasts_policy_type_name(int type)
 
 MTASTS_API int mtasts_policy_type_from_name(const char *name, size_t len)
 {
-    if (!name)
-        return -1;
-    return MTASTSI_IS(name, len, "sts")               ? (int)MTASTS_POLICY_TYPE_STS
-           : MTASTSI_IS(name, len, "tlsa")            ? (int)MTASTS_POLICY_TYPE_TLSA
-           : MTASTSI_IS(name, len, "no-policy-found") ? (int)MTASTS_POLICY_TYPE_NO_POLICY_FOUND
-                                                      : -1;
+    return mtastsi_from_name(mtasts_policy_type_name, MTASTS_POLICY_TYPE_NO_POLICY_FOUND, name,
+                             len);
 }
 
 #ifdef __cplusplus

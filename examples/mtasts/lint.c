@@ -63,7 +63,7 @@ static void show(const char *path, const char *text, size_t len, const mtasts_di
 
 static void show_json(const mtasts_diag *d, int first)
 {
-    printf("%s\n    {\"severity\": \"%s\", \"code\": ", first ? "" : ",", severity(d));
+    printf("%s{\"severity\": \"%s\", \"code\": ", first ? "" : ", ", severity(d));
     put_json_z(stdout, d->err     ? mtasts_err_name((int)d->err)
                        : d->quirk ? mtasts_quirk_name(d->quirk)
                                   : "note");
@@ -94,7 +94,7 @@ static void lint_json(const char *path, const char *text, size_t len, counts *c)
         count(c, &d);
         show_json(&d, first);
     }
-    printf("],\n  \"verdict\": \"%s\"", c->errors ? "unusable" : c->quirks ? "quirks" : "clean");
+    printf("], \"verdict\": \"%s\"", c->errors ? "unusable" : c->quirks ? "quirks" : "clean");
     if (mtasts_policy_parse(&policy, text, len, 0, NULL) == MTASTS_OK) {
         printf(", \"mode\": \"%s\", \"max_age\": %lu, \"mx\": [",
                mtasts_mode_name((int)policy.mode), (unsigned long)policy.max_age);

@@ -15,7 +15,7 @@ static const char usage[] =
     "      exit 0 a record, 1 none, 2 an invalid one or several\n"
     "  match --policy FILE --mx HOST [--cert PEM] [--mx HOST ...]\n"
     "      before connecting and after STARTTLS: may this MX have the mail?\n"
-    "      for the --mx before it: --cert PEM, --no-starttls,\n"
+    "      for the --mx before it: --cert PEM, --no-starttls, --no-requiretls,\n"
     "                   --dane none|usable|ok|unusable|failed (usable: the TLSA check fails)\n"
     "      for all:     --ca FILE (default: this system's), --tls none|optional|required,\n"
     "                   --verify none|optional|required, --override ignore|testing|enforce,\n"
@@ -26,7 +26,15 @@ static const char usage[] =
     "      a policy on standard output; what to do with it, and its TXT record, on standard error\n"
     "  --version\n"
     "\n"
-    "FILE - is standard input. Exit code 3: bad usage, or a file that cannot be read.\n";
+    "FILE - is standard input. Exit code 3: bad usage, or a file that cannot be read or used.\n"
+    "With --json, one object a line.\n";
+
+/* What was said must have arrived, or it was not said. */
+static int finish(int result)
+{
+    return fflush(stdout) || ferror(stdout) ? trouble("cannot write the output", NULL, NULL)
+                                            : result;
+}
 
 int main(int argc, char **argv)
 {
@@ -44,11 +52,15 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    if (strcmp(argv[1], "--version") == 0)
-        return printf("mtasts %d.%d.%d\n", MTASTS_VERSION_MAJOR, MTASTS_VERSION_MINOR,
-                      MTASTS_VERSION_PATCH) < 0;
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return fputs(usage, stdout) < 0;
+            return finish(commands[i].run(argc - 1, argv + 1));
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("mtasts %d.%d.%d\n", MTASTS_VERSION_MAJOR, MTASTS_VERSION_MINOR,
+               MTASTS_VERSION_PATCH);
+        return finish(0);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(usage, stdout);
+        return finish(0);
+    }
     return trouble("no such command", argv[1], "see mtasts --help");
 }

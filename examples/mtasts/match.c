@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
 enum { PEM_MAX = 1 << 20 };
@@ -15,7 +16,7 @@ typedef struct candidate {
     const char *host;
     const char *cert; /* path, or NULL */
     mtasts_dane dane;
-    int dane_ok, no_starttls;
+    int dane_ok, no_starttls, no_requiretls;
     /* what became of it */
     mtasts_plan plan;
     mtasts_session session;
@@ -61,7 +62,7 @@ static int set_level(int option, question *q, const char *word)
     if (option == 'o')
         q->delivery.override = (mtasts_override)n;
     else if (option == 't')
-        q->delivery.tls = (mtasts_tls)n;
+        q->delivery.tls = (mtasts_tls)(n + MTASTS_TLS_NONE);
     else
         q->delivery.verify = (mtasts_verify)n;
     return 0;
@@ -75,6 +76,8 @@ static int set_for_mx(int option, question *q, const char *word)
         return trouble("match: --cert, --dane and --no-starttls come after an --mx", NULL, NULL);
     if (option == 'n')
         mx->no_starttls = 1;
+    else if (option == 'q')
+        mx->no_requiretls = 1;
     else if (option == 'c')
         mx->cert = word;
     else
@@ -84,13 +87,20 @@ static int set_for_mx(int option, question *q, const char *word)
 
 static int read_options(int argc, char **argv, question *q)
 {
-    static const struct option options[] = {
-        {"policy", required_argument, NULL, 'p'},    {"mx", required_argument, NULL, 'x'},
-        {"cert", required_argument, NULL, 'c'},      {"no-starttls", no_argument, NULL, 'n'},
-        {"dane", required_argument, NULL, 'd'},      {"ca", required_argument, NULL, 'a'},
-        {"tls", required_argument, NULL, 't'},       {"verify", required_argument, NULL, 'v'},
-        {"override", required_argument, NULL, 'o'},  {"requiretls", no_argument, NULL, 'r'},
-        {"tls-required-no", no_argument, NULL, 'N'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"policy", required_argument, NULL, 'p'},
+                                            {"mx", required_argument, NULL, 'x'},
+                                            {"cert", required_argument, NULL, 'c'},
+                                            {"no-starttls", no_argument, NULL, 'n'},
+                                            {"no-requiretls", no_argument, NULL, 'q'},
+                                            {"dane", required_argument, NULL, 'd'},
+                                            {"ca", required_argument, NULL, 'a'},
+                                            {"tls", required_argument, NULL, 't'},
+                                            {"verify", required_argument, NULL, 'v'},
+                                            {"override", required_argument, NULL, 'o'},
+                                            {"requiretls", no_argument, NULL, 'r'},
+                                            {"tls-required-no", no_argument, NULL, 'N'},
+                                            {NULL, 0, NULL, 0}};
+    size_t i;
     int c, bad = 0;
     opterr = 0;
     while (!bad && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -98,7 +108,7 @@ static int read_options(int argc, char **argv, question *q)
             q->policy = optarg;
         else if (c == 'x')
             q->mx[q->mx_count++].host = optarg;
-        else if (c == 'c' || c == 'n' || c == 'd')
+        else if (c == 'c' || c == 'n' || c == 'q' || c == 'd')
             bad = set_for_mx(c, q, optarg);
         else if (c == 'a')
             q->ca = optarg;
@@ -113,13 +123,20 @@ static int read_options(int argc, char **argv, question *q)
     }
     if (!bad && optind < argc)
         bad = trouble("match: what is this?", argv[optind], NULL);
-    if (!bad && (!q->policy || !q->mx_count))
-        bad = trouble("match: --policy and --mx are needed", NULL, NULL);
-    return bad;
+    if (bad)
+        return bad;
+    for (i = 0; i < q->mx_count; i++)
+        if (q->mx[i].cert && q->mx[i].no_starttls)
+            return trouble("match: --cert and --no-starttls for the same --mx", q->mx[i].host,
+                           NULL);
+    if (q->policy && q->mx_count)
+        return 0;
+    trouble("match: --policy and --mx are needed", NULL, NULL);
+    return EXIT_TROUBLE;
 }
 
 /* PEM or DER from a file, never more than PEM_MAX. */
-static int read_certificates(mbedtls_x509_crt *chain, const char *path)
+static int read_certificates(mbedtls_x509_crt *chain, const char *path, int roots)
 {
     size_t len;
     char *text = read_some(path, PEM_MAX, &len);
@@ -131,7 +148,9 @@ static int read_certificates(mbedtls_x509_crt *chain, const char *path)
         len++;
     error = len > PEM_MAX ? -1 : mbedtls_x509_crt_parse(chain, (unsigned char *)text, len);
     free(text);
-    if (error < 0)
+    /* mbedTLS gives the number of certificates that it could not read: fine among many roots, but a
+     * server's own must not be another than the first */
+    if (error < 0 || (error > 0 && !roots))
         return trouble("no certificate that can be read in", path, NULL);
     return 0;
 }
@@ -146,11 +165,11 @@ static mtasts_chain chain_state(uint32_t flags)
     return flags & MBEDTLS_X509_BADCERT_REVOKED ? MTASTS_CHAIN_REVOKED : MTASTS_CHAIN_EXPIRED;
 }
 
-/* Do the dNSNames that mbedTLS read name the host? Writes them to `out` too, escaped. */
+/* Do the dNSNames that mbedTLS read name the host? Writes them to `out` too, escaped, in quotes. */
 static int names_match(const mbedtls_x509_crt *cert, const char *host, char *out, size_t cap)
 {
     const mbedtls_x509_sequence *s;
-    size_t n = (size_t)snprintf(out, cap, "names:");
+    size_t n = 0;
     int matches = 0;
     for (s = &cert->subject_alt_names; s && s->buf.p; s = s->next) {
         mtasts_str name;
@@ -159,16 +178,16 @@ static int names_match(const mbedtls_x509_crt *cert, const char *host, char *out
         name.ptr = (const char *)s->buf.p;
         name.len = s->buf.len;
         matches |= mtasts_cert_matches(&name, 1, host, strlen(host));
-        if (n + 1 < cap) {
-            out[n++] = ' ';
+        if (n + mtasts_escape(NULL, 0, name.ptr, name.len) + sizeof " \"\" ..." <= cap) {
+            n += (size_t)snprintf(out + n, cap - n, "%s\"", n ? " " : "");
             n += mtasts_escape(out + n, cap - n, name.ptr, name.len);
+            n += (size_t)snprintf(out + n, cap - n, "\"");
+        } else if (n + sizeof " ..." <= cap) {
+            snprintf(out + n, cap - n, " ...");
+            cap = 0; /* no more */
         }
     }
-    if (n > 6 && n < cap)
-        return matches;
-    if (n >= cap)
-        memcpy(out + cap - 5, " ...", 5);
-    else
+    if (!n && cap)
         snprintf(out, cap, "no dNSName");
     return matches;
 }
@@ -180,7 +199,7 @@ static int read_session(candidate *mx, mbedtls_x509_crt *roots)
     uint32_t flags = 0;
     int result, by_list;
     mbedtls_x509_crt_init(&chain);
-    result = read_certificates(&chain, mx->cert);
+    result = read_certificates(&chain, mx->cert, 0);
     if (!result) {
         mtasts_err err = mtasts_cert_der_matches(chain.raw.p, chain.raw.len, mx->plan.host,
                                                  strlen(mx->plan.host), &mx->session.name_matches);
@@ -189,6 +208,9 @@ static int read_session(candidate *mx, mbedtls_x509_crt *roots)
             result = trouble("mbedTLS and mtasts.h read other names in", mx->cert,
                              mtasts_strerror((int)err));
         mbedtls_x509_crt_verify(&chain, roots, NULL, NULL, &flags, NULL, NULL);
+        if (mbedtls_x509_crt_check_extended_key_usage(&chain, MBEDTLS_OID_SERVER_AUTH,
+                                                      MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)))
+            flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
         mx->session.chain = chain_state(flags);
         mx->session.starttls = MTASTS_STARTTLS_DONE;
     }
@@ -205,19 +227,17 @@ static int judge(candidate *mx, const question *q, const mtasts_policy *policy,
     d.dane = mx->dane;
     mtasts_apply_plan(&mx->plan, &d, mx->host, strlen(mx->host));
     mx->session.dane_ok = mx->dane_ok;
-    mx->session.requiretls = q->delivery.requiretls;
+    mx->session.requiretls = !mx->no_requiretls;
     if (mx->cert)
         result = read_session(mx, roots);
     mtasts_apply_verdict(&mx->worst, &mx->plan, &mx->session);
-    if (!mx->cert && !mx->no_starttls && mx->dane != MTASTS_DANE_USABLE) {
+    if (!mx->cert && !mx->no_starttls) {
         mx->session.starttls = MTASTS_STARTTLS_DONE;
         mx->session.chain = MTASTS_CHAIN_TRUSTED;
         mx->session.name_matches = 1;
-    } else if (!mx->cert && !mx->no_starttls) {
-        mx->session.starttls = MTASTS_STARTTLS_DONE;
     }
     mtasts_apply_verdict(&mx->best, &mx->plan, &mx->session);
-    if (!mx->cert && mx->dane == MTASTS_DANE_USABLE)
+    if (mx->plan.dane)
         mx->worst = mx->best; /* we were told what the TLSA check said */
     return result;
 }
@@ -225,10 +245,10 @@ static int judge(candidate *mx, const question *q, const mtasts_policy *policy,
 /* What is known of the certificate, in a word. */
 static const char *certificate_word(const candidate *mx)
 {
-    if (mx->plan.dane)
-        return mx->dane_ok ? "fits TLSA" : "no TLSA fit";
     if (mx->no_starttls)
         return "no STARTTLS";
+    if (mx->plan.dane)
+        return mx->dane_ok ? "fits TLSA" : "no TLSA fit";
     if (!mx->cert)
         return "not given";
     if (mx->session.chain != MTASTS_CHAIN_TRUSTED)
@@ -253,7 +273,7 @@ static void show(const candidate *mx, int width, int pattern_width)
     const mtasts_verdict *v = &mx->best;
     mtasts_escape(host, sizeof host, mx->host, strlen(mx->host));
     mtasts_escape(pattern, sizeof pattern, mx->plan.pattern.ptr, mx->plan.pattern.len);
-    snprintf(ask, sizeof ask, "%s%s", tls[mx->plan.tls],
+    snprintf(ask, sizeof ask, "%s%s", tls[mx->plan.tls - MTASTS_TLS_NONE],
              mx->plan.dane ? ", DANE" : verify[mx->plan.verify]);
     printf("  %-*s  %-*s  %-23s  %-11s  %-14s  %s", width, host, pattern_width,
            *pattern ? pattern : "-", mx->plan.use ? ask : "do not connect", certificate_word(mx),
@@ -262,7 +282,7 @@ static void show(const candidate *mx, int width, int pattern_width)
         printf(" (%s)", mtasts_reason_text((int)v->reason));
     putchar('\n');
     if (mx->cert)
-        printf("  %-*s    %s\n", width, "", mx->detail);
+        printf("  %-*s  certificate names: %s\n", width, "", mx->detail);
 }
 
 static int conclude(const question *q)
@@ -301,7 +321,7 @@ static int read_roots(const question *q, mbedtls_x509_crt *roots)
     if (!wanted)
         return 0;
     if (q->ca)
-        return read_certificates(roots, q->ca);
+        return read_certificates(roots, q->ca, 1);
     for (i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
         if (mbedtls_x509_crt_parse_file(roots, bundles[i]) >= 0)
             return 0;
@@ -318,8 +338,8 @@ static int answer(const question *q, const char *text, size_t len)
     int result;
     if (mtasts_policy_parse(&policy, text, len, 0, &d)) {
         mtasts_diag_format(line, sizeof line, NULL, &d);
-        trouble("match: the policy is not usable (mtasts lint says more)", q->policy, line);
-        return EXIT_UNUSABLE;
+        /* not "none may": without a usable policy mail flows as if there were none */
+        return trouble("match: the policy is not usable (mtasts lint says more)", q->policy, line);
     }
     mbedtls_x509_crt_init(&roots);
     result = read_roots(q, &roots);
@@ -343,7 +363,6 @@ int command_match(int argc, char **argv)
     char *text = NULL;
     int result;
     memset(&q, 0, sizeof q);
-    q.delivery.tls = MTASTS_TLS_OPTIONAL;
     q.mx = calloc((size_t)argc, sizeof *q.mx);
     if (!q.mx)
         return trouble("out of memory", NULL, NULL);

@@ -15,7 +15,7 @@ typedef struct answer {
 } answer;
 
 /* Text in quotes is the strings of a record as dig prints them, with its \" \\ and \DDD. The text
- * is rewritten in place. 0: a quote is not closed. */
+ * is rewritten in place. 0: it is no such text. */
 static int add_quoted(answer *a, char *p)
 {
     mtasts_txt *r = &a->records[a->count];
@@ -32,7 +32,10 @@ static int add_quoted(answer *a, char *p)
             if (*p != '\\') {
                 *out++ = *p;
             } else if (strspn(p + 1, "0123456789") >= 3) {
-                *out++ = (char)((p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0'));
+                int octet = (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
+                if (octet > 255)
+                    return 0;
+                *out++ = (char)octet;
                 p += 3;
             } else if (*++p) {
                 *out++ = *p;
@@ -134,7 +137,7 @@ static int collect(answer *a, char **arguments, char *lines)
     if (!lines) {
         for (; *arguments; arguments++)
             if (!add_record(a, *arguments))
-                return trouble("txt: a quote is not closed", *arguments, NULL);
+                return trouble("txt: bad quoting, or a quote is not closed", NULL, NULL);
         return 0;
     }
     while ((line = rest) != NULL && *line) {
@@ -142,7 +145,7 @@ static int collect(answer *a, char **arguments, char *lines)
         if (rest)
             *rest++ = '\0';
         if (!add_record(a, line))
-            return trouble("txt: a quote is not closed", line, NULL);
+            return trouble("txt: bad quoting, or a quote is not closed", NULL, NULL);
     }
     return 0;
 }
@@ -165,6 +168,10 @@ int command_txt(int argc, char **argv)
         lines = read_some("-", ANSWER_MAX, &len);
         if (!lines)
             return EXIT_TROUBLE;
+        if (memchr(lines, '\0', len)) {
+            free(lines);
+            return trouble("txt: a NUL: write it \\000 in quotes, as dig does", NULL, NULL);
+        }
     } else {
         for (i = 0; argv[i]; i++)
             len += strlen(argv[i]) + 1;

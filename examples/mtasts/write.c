@@ -79,7 +79,7 @@ static int write_both(const wanted *w)
         return trouble(mtasts_strerror((int)err), w->domain, NULL);
     fwrite(policy, 1, len, stdout);
     if (fflush(stdout))
-        return trouble("cannot write the policy", NULL, NULL);
+        return EXIT_CLEAN; /* main says it */
     fprintf(stderr,
             "\nServe the policy first, as text/plain and without a redirect, at\n  %s\n"
             "then publish, with a new id whenever the policy changes:\n  %s. IN TXT \"%s\"\n",

@@ -130,7 +130,7 @@ static void https(void)
     static const unsigned char global[16] = {0x20, 0x01, 0x0a};
     static mtasts_http http;
     static char body[64];
-    mtasts_str type;
+    mtasts_str type, absent = {NULL, 0};
     size_t len, i;
     CHECK(mtasts_txt_name(out, LIT("Example.com"), &diag) == MTASTS_OK);
     CHECK(same(out, "_mta-sts.example.com"));
@@ -149,8 +149,8 @@ static void https(void)
     type.ptr = "text/plain; charset=utf-8";
     type.len = strlen(type.ptr);
     CHECK(mtasts_media_type_ok(type.ptr, type.len));
-    CHECK(mtasts_http_check(200, type, 3, 1) == MTASTS_OK);
-    CHECK(mtasts_http_check(301, type, 3, 1) == MTASTS_ERR_HTTP_REDIRECT);
+    CHECK(mtasts_http_check(200, type, absent, 3, 1) == MTASTS_OK);
+    CHECK(mtasts_http_check(301, type, absent, 3, 1) == MTASTS_ERR_HTTP_REDIRECT);
     CHECK(!mtasts_address_is_public(local, sizeof local));
     CHECK(mtasts_address_is_public(global, sizeof global));
 }

@@ -605,9 +605,7 @@ static const struct lint {
       {E(MX), 0, 4, 5, "a label of the name begins or ends with a hyphen"}}},
     {"a quirk before the error of its line",
      S(NONE " x"),
-     {{0, 0, 3, 1, "max_age is less than a week: the RFC expects weeks or more"},
-      {0, Q(INDENT), 4, 1, ""},
-      {E(LINE), 0, 4, 3, ""}}},
+     {{0, Q(INDENT), 4, 1, ""}, {E(LINE), 0, 4, 3, ""}}},
     {"P2 P8 keys nearly right",
      S(VM MA "Version: x\nMODE: x\nMx: x\nMax-Age: x\nmaxage: x\nMAX_AGE: x\nmodes: x"),
      {{0, 0, 5, 1, "unknown key, ignored; did you mean \"version\"?"},
@@ -836,14 +834,15 @@ static void test_work_of_iterators(void **state)
 static void test_incomplete(void **state)
 {
     static const char body[] = "version: STSv1\nmode: enforce\nmx: a.example.com\nmax_age: 6048000";
-    mtasts_str type = S("text/plain");
+    mtasts_str type = S("text/plain"), none = {NULL, 0};
     mtasts_policy p;
     mtasts_diag d;
     (void)state;
     assert_int_equal(check(&p, body, sizeof body - 2, &d), MTASTS_OK);
     assert_int_equal(p.max_age, 604800);
-    assert_int_equal(mtasts_http_check(200, type, sizeof body - 2, 0), MTASTS_ERR_HTTP_INCOMPLETE);
-    assert_int_equal(mtasts_http_check(200, type, sizeof body - 1, 1), MTASTS_OK);
+    assert_int_equal(mtasts_http_check(200, type, none, sizeof body - 2, 0),
+                     MTASTS_ERR_HTTP_INCOMPLETE);
+    assert_int_equal(mtasts_http_check(200, type, none, sizeof body - 1, 1), MTASTS_OK);
 }
 
 /* P13 */

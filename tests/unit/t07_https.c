@@ -673,23 +673,26 @@ static void test_H4_body(void **state)
 static void test_H2_check(void **state)
 {
     const mtasts_str plain = S("text/plain"), html = S("text/html"), none = {NULL, 0};
+    const mtasts_str gzip = S("gzip"), identity = S("Identity");
     int status;
     (void)state;
     for (status = -1; status < 1100; status++) {
         mtasts_err want = status == 200                    ? MTASTS_OK
                           : status >= 300 && status <= 399 ? MTASTS_ERR_HTTP_REDIRECT
                                                            : MTASTS_ERR_HTTP_STATUS;
-        assert_int_equal(mtasts_http_check(status, plain, 65536, 1), want);
+        assert_int_equal(mtasts_http_check(status, plain, none, 65536, 1), want);
         if (want) /* told first */
-            assert_int_equal(mtasts_http_check(status, html, 65537, 0), want);
+            assert_int_equal(mtasts_http_check(status, html, none, 65537, 0), want);
     }
-    assert_int_equal(mtasts_http_check(200, html, 65537, 0), MTASTS_ERR_HTTP_MEDIA_TYPE);
-    assert_int_equal(mtasts_http_check(200, none, 65537, 0), MTASTS_ERR_HTTP_MEDIA_TYPE);
-    assert_int_equal(mtasts_http_check(200, plain, 65537, 0), MTASTS_ERR_HTTP_INCOMPLETE);
-    assert_int_equal(mtasts_http_check(200, plain, 5, 0), MTASTS_ERR_HTTP_INCOMPLETE);
-    assert_int_equal(mtasts_http_check(200, plain, 65537, 1), MTASTS_ERR_HTTP_BODY_SIZE);
-    assert_int_equal(mtasts_http_check(200, plain, SIZE_MAX, 1), MTASTS_ERR_HTTP_BODY_SIZE);
-    assert_int_equal(mtasts_http_check(200, plain, 0, 1), MTASTS_OK);
+    assert_int_equal(mtasts_http_check(200, html, none, 65537, 0), MTASTS_ERR_HTTP_MEDIA_TYPE);
+    assert_int_equal(mtasts_http_check(200, none, none, 65537, 0), MTASTS_ERR_HTTP_MEDIA_TYPE);
+    assert_int_equal(mtasts_http_check(200, plain, gzip, 65537, 0), MTASTS_ERR_HTTP_CODING);
+    assert_int_equal(mtasts_http_check(200, plain, identity, 5, 1), MTASTS_OK);
+    assert_int_equal(mtasts_http_check(200, plain, none, 65537, 0), MTASTS_ERR_HTTP_BODY_SIZE);
+    assert_int_equal(mtasts_http_check(200, plain, none, 5, 0), MTASTS_ERR_HTTP_INCOMPLETE);
+    assert_int_equal(mtasts_http_check(200, plain, none, 65537, 1), MTASTS_ERR_HTTP_BODY_SIZE);
+    assert_int_equal(mtasts_http_check(200, plain, none, SIZE_MAX, 1), MTASTS_ERR_HTTP_BODY_SIZE);
+    assert_int_equal(mtasts_http_check(200, plain, none, 0, 1), MTASTS_OK);
 }
 
 static void check_media_type(const char *value, int expected)
@@ -742,19 +745,22 @@ static void test_H3_media_types(void **state)
     assert_int_equal(mtasts_media_type_ok("text/plain\0", 11), 0);
 }
 
-/* H6: each error of a look-up is reported as a failed fetch or an invalid policy. */
+/* H6: each error of a look-up is reported as a failed fetch, an invalid policy or a bad certificate. */
 static void test_H6_results(void **state)
 {
     int err;
     (void)state;
     for (err = -1; err < 100; err++)
         assert_int_equal(mtasts_err_tlsrpt(err),
-                         err >= MTASTS_ERR_POLICY_SIZE && err <= MTASTS_ERR_POLICY_QUIRK
+                         err >= MTASTS_ERR_POLICY_LINE && err <= MTASTS_ERR_POLICY_QUIRK
                              ? MTASTS_TLSRPT_STS_POLICY_INVALID
+                         : err == MTASTS_ERR_HTTPS_CERT || err == MTASTS_ERR_CERT_DER
+                             ? MTASTS_TLSRPT_STS_WEBPKI_INVALID
+                         : err == MTASTS_ERR_HTTPS_CONNECT || err == MTASTS_ERR_POLICY_SIZE
+                             ? MTASTS_TLSRPT_STS_POLICY_FETCH_ERROR
                          : err >= MTASTS_ERR_HTTP_SYNTAX && err <= MTASTS_ERR_HTTP_INCOMPLETE
                              ? MTASTS_TLSRPT_STS_POLICY_FETCH_ERROR
-                         : err == MTASTS_ERR_CERT_DER ? MTASTS_TLSRPT_VALIDATION_FAILURE
-                                                      : MTASTS_TLSRPT_OK);
+                             : MTASTS_TLSRPT_OK);
     assert_string_equal(mtasts_tlsrpt_result_name(MTASTS_TLSRPT_STS_WEBPKI_INVALID),
                         "sts-webpki-invalid");
 }

@@ -49,7 +49,7 @@ static mtasts_delivery with(int mode)
     return d;
 }
 
-static const mtasts_session perfect = {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_TRUSTED, 1, 1, 1};
+static const mtasts_session perfect = {1, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_TRUSTED, 1, 1};
 static const mtasts_session clear; /* no STARTTLS */
 
 /* ---- the examples ---- */
@@ -120,17 +120,17 @@ static void test_A3_A7_options(void **state)
     for (i = 0; i < COUNT(rows); i++) {
         mtasts_delivery d = with(rows[i].mode);
         mtasts_plan plan;
-        d.tls = (mtasts_tls)rows[i].tls;
+        d.tls = (mtasts_tls)(rows[i].tls - 1);
         d.verify = (mtasts_verify)rows[i].verify;
         plan = plan_for(&d, LISTED);
         assert_int_equal(plan.use, 1);
-        assert_int_equal(plan.tls, rows[i].plan_tls);
+        assert_int_equal(plan.tls, rows[i].plan_tls - 1);
         assert_int_equal(plan.verify, rows[i].plan_verify);
         if (rows[i].mode)
             continue;
         d.policy = NULL; /* A3: no policy and mode none are one */
         plan = plan_for(&d, UNLISTED);
-        assert_int_equal(plan.tls, rows[i].plan_tls);
+        assert_int_equal(plan.tls, rows[i].plan_tls - 1);
         assert_int_equal(plan.verify, rows[i].plan_verify);
         assert_int_equal(plan.policy_type, MTASTS_POLICY_TYPE_NO_POLICY_FOUND);
     }
@@ -142,27 +142,36 @@ static const struct {
     mtasts_session session;
     mtasts_tlsrpt_result result;
 } faults[] = {
-    {"ok", {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_TRUSTED, 1, 0, 0}, MTASTS_TLSRPT_OK},
+    {"ok", {1, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_TRUSTED, 0, 0}, MTASTS_TLSRPT_OK},
     {"starttls-not-offered",
-     {MTASTS_STARTTLS_NOT_OFFERED, MTASTS_CHAIN_TRUSTED, 1, 1, 1},
+     {1, MTASTS_STARTTLS_NOT_OFFERED, MTASTS_CHAIN_TRUSTED, 1, 1},
      MTASTS_TLSRPT_STARTTLS_NOT_SUPPORTED},
     {"tls-failed",
-     {MTASTS_STARTTLS_FAILED, MTASTS_CHAIN_TRUSTED, 1, 1, 1},
+     {1, MTASTS_STARTTLS_FAILED, MTASTS_CHAIN_TRUSTED, 1, 1},
      MTASTS_TLSRPT_VALIDATION_FAILURE},
+    {"tls-failed",
+     {0, MTASTS_STARTTLS_FAILED, MTASTS_CHAIN_UNCHECKED, 1, 1},
+     MTASTS_TLSRPT_VALIDATION_FAILURE},
+    {"chain-expired",
+     {1, MTASTS_STARTTLS_FAILED, MTASTS_CHAIN_EXPIRED, 1, 1},
+     MTASTS_TLSRPT_CERTIFICATE_EXPIRED},
+    {"name-mismatch",
+     {0, MTASTS_STARTTLS_FAILED, MTASTS_CHAIN_TRUSTED, 1, 1},
+     MTASTS_TLSRPT_CERTIFICATE_HOST_MISMATCH},
     {"chain-unchecked",
-     {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_UNCHECKED, 1, 1, 1},
+     {1, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_UNCHECKED, 1, 1},
      MTASTS_TLSRPT_VALIDATION_FAILURE},
     {"chain-untrusted",
-     {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_UNTRUSTED, 1, 1, 1},
+     {1, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_UNTRUSTED, 1, 1},
      MTASTS_TLSRPT_CERTIFICATE_NOT_TRUSTED},
     {"chain-expired",
-     {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_EXPIRED, 1, 1, 1},
+     {1, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_EXPIRED, 1, 1},
      MTASTS_TLSRPT_CERTIFICATE_EXPIRED},
     {"chain-revoked",
-     {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_REVOKED, 1, 1, 1},
+     {1, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_REVOKED, 1, 1},
      MTASTS_TLSRPT_CERTIFICATE_NOT_TRUSTED},
     {"name-mismatch",
-     {MTASTS_STARTTLS_DONE, MTASTS_CHAIN_TRUSTED, 0, 1, 1},
+     {0, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_TRUSTED, 1, 1},
      MTASTS_TLSRPT_CERTIFICATE_HOST_MISMATCH},
 };
 
@@ -355,7 +364,10 @@ static void check_plan(const combination *c, const mtasts_plan *p)
     MUST("M2: pattern", (p->pattern.len != 0) == (c->listed && (r.enforce || r.testing)));
     MUST("C4: host", strcmp(p->host, c->listed ? LISTED : UNLISTED) == 0);
     MUST("A10: refused with a reason", p->use || p->reason);
-    MUST("A10: reason and result", !p->reason == !p->result);
+    MUST("A10: reason and result",
+         p->reason == MTASTS_REASON_REQUIRETLS_MX
+             ? (p->result == MTASTS_TLSRPT_VALIDATION_FAILURE) == (r.testing && !c->listed)
+             : !p->reason == !p->result);
     MUST("A10: reason", p->reason == (r.dane_failed             ? MTASTS_REASON_DANE_LOOKUP
                                       : r.enforce && !c->listed ? MTASTS_REASON_MX_NOT_LISTED
                                       : !mx_ok                  ? MTASTS_REASON_REQUIRETLS_MX
@@ -366,6 +378,7 @@ static void check_plan(const combination *c, const mtasts_plan *p)
     MUST("A10: whose",
          p->reason != MTASTS_REASON_MX_NOT_LISTED || p->policy_type == MTASTS_POLICY_TYPE_STS);
     MUST("A10: whose", r.dane_failed + r.dane == 0 || p->reason == MTASTS_REASON_MX_NOT_LISTED ||
+                           (p->reason == MTASTS_REASON_REQUIRETLS_MX && p->result) ||
                            p->policy_type == MTASTS_POLICY_TYPE_TLSA);
     MUST("A10: whose, where no TLSA record is usable",
          !r.dane_unusable || p->policy_type == (r.enforce || r.testing ? MTASTS_POLICY_TYPE_STS
@@ -382,7 +395,11 @@ static void check_verdict(const combination *c, const mtasts_plan *p, const mtas
     int done = c->session && s->starttls == MTASTS_STARTTLS_DONE;
     int verified =
         c->session && (r.dane ? s->dane_ok : s->chain == MTASTS_CHAIN_TRUSTED && s->name_matches);
-    int deliver = p->use && (done || !r.tls) && (verified || !done || !(r.pkix || r.dane)) &&
+    /* the handshake was broken off because of the certificate */
+    int blamed = c->session && s->starttls == MTASTS_STARTTLS_FAILED && !r.dane &&
+                 s->chain != MTASTS_CHAIN_UNCHECKED && !verified;
+    int deliver = p->use && (done || !r.tls) &&
+                  (verified || !(done || blamed) || !(r.pkix || r.dane)) &&
                   (!r.requiretls || s->requiretls);
     MUST("A10: two actions",
          v->action == MTASTS_ACTION_DELIVER || v->action == MTASTS_ACTION_NEXT_MX);
@@ -394,12 +411,15 @@ static void check_verdict(const combination *c, const mtasts_plan *p, const mtas
         MUST("A8", !r.requiretls || (done && verified && s->requiretls));
         MUST("A8", !r.requiretls || c->d.mx_secure || (c->listed && (r.enforce || r.testing)));
         MUST("A7", c->d.tls != MTASTS_TLS_REQUIRED || done);
-        MUST("A7", c->d.verify != MTASTS_VERIFY_REQUIRED || !done || verified);
+        MUST("A7", c->d.verify != MTASTS_VERIFY_REQUIRED || !(done || blamed) || verified);
         MUST("A3: nothing to report", !v->reason || r.testing);
         MUST("A2: told", !r.testing || !v->reason == (c->listed && done && verified));
     } else {
         MUST("A10: refused with a reason", v->reason != MTASTS_REASON_OK);
-        MUST("A10: with a result", v->result || v->reason == MTASTS_REASON_REQUIRETLS_NOT_OFFERED);
+        MUST("A10: with a result", v->result || v->reason == MTASTS_REASON_REQUIRETLS_NOT_OFFERED ||
+                                       v->reason == MTASTS_REASON_REQUIRETLS_MX);
+        MUST("A10: certificate faults are told even where the handshake was broken off",
+             !p->use || !blamed || r.dane || (v->reason != MTASTS_REASON_TLS_FAILED));
         MUST("A3", p->use == 0 || r.tls || r.pkix);
     }
     MUST("A2: not for the policy's sake",
@@ -411,7 +431,11 @@ static void check_verdict(const combination *c, const mtasts_plan *p, const mtas
                         v->reason != MTASTS_REASON_REQUIRETLS_NOT_OFFERED));
     MUST("A10: the plan's own", p->use || (v->reason == p->reason && v->result == p->result));
     MUST("A10: result without reason", v->reason || !v->result);
-    MUST("A10: type", v->policy_type == p->policy_type);
+    MUST("A10: type, of what is told",
+         v->policy_type == (r.dane && p->use && v->reason != p->reason &&
+                                    v->reason != MTASTS_REASON_REQUIRETLS_NOT_OFFERED
+                                ? MTASTS_POLICY_TYPE_TLSA
+                                : p->policy_type));
     MUST("no session", c->session || !deliver || !r.tls);
     MUST("A10: text", *mtasts_reason_text((int)v->reason) != '\0');
 }
@@ -447,7 +471,7 @@ static combination combine(int i)
     c.mode = i % 4 - 1;
     c.d = with(c.mode);
     c.d.override = (mtasts_override)((i /= 4) % 4);
-    c.d.tls = (mtasts_tls)((i /= 4) % 3);
+    c.d.tls = (mtasts_tls)((i /= 4) % 3 - 1);
     c.d.verify = (mtasts_verify)((i /= 3) % 3);
     c.d.dane = (mtasts_dane)((i /= 3) % 4);
     c.d.mx_secure = (i /= 4) % 2;
@@ -466,6 +490,47 @@ static void test_A1_to_A10_all(void **state)
         mtasts_plan p = plan_for(&c.d, c.listed ? LISTED : UNLISTED);
         check_plan(&c, &p);
         check_sessions(&c, &p);
+    }
+}
+
+/* A1: numbers that no enum has, from a host's configuration or memory, never ask for less. */
+static void test_A1_wild_numbers(void **state)
+{
+    static const int wild[] = {3, 4, 99, 0x7fff};
+    static const mtasts_session encrypted = {0, MTASTS_STARTTLS_DONE, MTASTS_CHAIN_UNTRUSTED, 0, 0};
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT(wild); i++) {
+        mtasts_policy policy = policies[MTASTS_MODE_ENFORCE];
+        mtasts_delivery d = with(MTASTS_MODE_ENFORCE);
+        mtasts_plan plan;
+        d.tls = (mtasts_tls)wild[i];
+        plan = plan_for(&d, LISTED);
+        assert_int_equal(verdict_for(&plan, &clear).action, MTASTS_ACTION_NEXT_MX);
+        d.policy = NULL;
+        plan = plan_for(&d, LISTED);
+        assert_int_equal(verdict_for(&plan, &clear).action, MTASTS_ACTION_NEXT_MX);
+        d = with(MTASTS_MODE_ENFORCE);
+        d.verify = (mtasts_verify)wild[i];
+        plan = plan_for(&d, LISTED);
+        assert_int_equal(verdict_for(&plan, &encrypted).action, MTASTS_ACTION_NEXT_MX);
+        d.policy = NULL;
+        plan = plan_for(&d, LISTED);
+        assert_int_equal(verdict_for(&plan, &encrypted).action, MTASTS_ACTION_NEXT_MX);
+        policy.mode = (mtasts_mode)wild[i];
+        d = with(MTASTS_MODE_NONE);
+        d.policy = &policy;
+        plan = plan_for(&d, UNLISTED);
+        assert_int_equal(plan.use, 0);
+        plan = plan_for(&d, LISTED);
+        assert_int_equal(verdict_for(&plan, &clear).action, MTASTS_ACTION_NEXT_MX);
+        d = with(MTASTS_MODE_NONE);
+        d.dane = (mtasts_dane)wild[i];
+        assert_int_equal(plan_for(&d, LISTED).use, 0);
+        memset(&plan, 0, sizeof plan);
+        plan.use = 1;
+        plan.mode = MTASTS_MODE_ENFORCE;
+        assert_int_equal(verdict_for(&plan, NULL).action, MTASTS_ACTION_NEXT_MX);
     }
 }
 
@@ -567,7 +632,8 @@ int main(void)
         cmocka_unit_test(test_A4_in_order),        cmocka_unit_test(test_A9_hosts),
         cmocka_unit_test(test_A1_mutated),         cmocka_unit_test(test_A11_override),
         cmocka_unit_test(test_A1_to_A10_all),      cmocka_unit_test(test_A12_same),
-        cmocka_unit_test(test_A8_flags),           cmocka_unit_test(test_A10_names),
+        cmocka_unit_test(test_A1_wild_numbers),    cmocka_unit_test(test_A8_flags),
+        cmocka_unit_test(test_A10_names),
     };
     return cmocka_run_group_tests(tests, parse_policies, NULL);
 }
