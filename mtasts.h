@@ -1222,10 +1222,10 @@ static mtastsi_name mtastsi_name_read(const char *p, size_t len)
 {
     mtastsi_name name = {0, 0, 0, MTASTS_OK};
     size_t i = 0, start;
-    for (;;) {
-        unsigned k;
+    unsigned k, seen = 0;
+    for (;; i++) {
         for (start = i; i < len && ((k = mtastsi_class(p[i])) & MTASTSI_LABEL); i++)
-            name.seen |= k;
+            seen |= k;
         if (i == start) {
             if (i < len && p[i] == '.')
                 return mtastsi_name_error(MTASTS_ERR_NAME_EMPTY_LABEL, i);
@@ -1240,12 +1240,12 @@ static mtastsi_name mtastsi_name_read(const char *p, size_t len)
         if (i - start > MTASTS_LABEL_MAX)
             return mtastsi_name_error(MTASTS_ERR_NAME_LONG_LABEL, start + MTASTS_LABEL_MAX);
         name.len = i;
-        if (name.len > MTASTS_NAME_MAX)
-            return mtastsi_name_error(MTASTS_ERR_NAME_LONG, MTASTS_NAME_MAX);
         if (i == len || p[i] != '.')
             break;
-        i++;
     }
+    if (name.len > MTASTS_NAME_MAX)
+        return mtastsi_name_error(MTASTS_ERR_NAME_LONG, MTASTS_NAME_MAX);
+    name.seen = seen;
     name.end = i;
     return name;
 }
@@ -1669,56 +1669,67 @@ static const char *mtastsi_key_hint(const char *key, size_t len)
     return "unknown key, ignored";
 }
 
-/* A key and its colon have been read. */
-static mtasts_err mtastsi_policy_field(mtasts_lint *l, const char *key, size_t key_len)
+/* A line with a key of RFC 8461, whose value begins at `at` or behind blanks. */
+static mtasts_err mtastsi_policy_field(mtasts_lint *l, unsigned field, size_t at)
 {
-    unsigned field = 0;
-    if (MTASTSI_IS(key, key_len, "mx")) {
-        l->seen_ |= MTASTSI_SEEN_MX;
+    unsigned seen = l->seen_;
+    l->seen_ |= field;
+    l->value_ = mtastsi_skip_blanks(l->body_, l->len_, at);
+    if (field == MTASTSI_SEEN_MX)
         return mtastsi_value_mx(l);
-    }
-    if (MTASTSI_IS(key, key_len, "version"))
-        field = MTASTSI_SEEN_VERSION;
-    else if (MTASTSI_IS(key, key_len, "mode"))
-        field = MTASTSI_SEEN_MODE;
-    else if (MTASTSI_IS(key, key_len, "max_age"))
-        field = MTASTSI_SEEN_MAX_AGE;
-    if (!field) {
-        l->note_ = mtastsi_key_hint(key, key_len);
-        return mtastsi_value_other(l);
-    }
     /* RFC 8461 3.2: of a field that may not be repeated "all entries except for the first SHALL be
      * ignored" */
-    if (l->seen_ & field) {
+    if (seen & field) {
         l->note_ = "given before: this line is ignored";
         l->at_ = mtastsi_next_line(l->body_, l->len_, l->value_);
         return MTASTS_OK;
     }
-    l->seen_ |= field;
     return field == MTASTSI_SEEN_VERSION ? mtastsi_value_version(l)
            : field == MTASTSI_SEEN_MODE  ? mtastsi_value_mode(l)
                                          : mtastsi_value_max_age(l);
 }
 
-static mtasts_err mtastsi_policy_no_key(mtasts_lint *l, size_t end)
+/* A line without a key: why, at l->at_. */
+static mtasts_err mtastsi_policy_no_key(mtasts_lint *l)
 {
     size_t next = mtastsi_next_line(l->body_, l->len_, l->line_);
-    l->at_ = end;
-    l->note_ = "";
     if (!memchr(l->body_ + l->line_, ':', next - l->line_))
         return MTASTS_ERR_POLICY_LINE;
-    if (mtastsi_class(l->body_[end]) & MTASTSI_BLANK)
+    if (mtastsi_class(l->body_[l->at_]) & MTASTSI_BLANK)
         l->note_ = "no blanks before the colon";
     return MTASTS_ERR_POLICY_KEY;
 }
 
+/* A line with another key, at `key`, or with something that is none. */
+static mtasts_err mtastsi_policy_other(mtasts_lint *l, size_t key)
+{
+    const char *b = l->body_;
+    size_t i = key;
+    while (i < l->len_ && (mtastsi_class(b[i]) & MTASTSI_KEY))
+        i++;
+    l->at_ = i;
+    if (i == l->len_ || b[i] != ':')
+        return mtastsi_policy_no_key(l);
+    if (i == key || !(mtastsi_class(b[key]) & MTASTSI_ALNUM) || i - key > 32) {
+        l->at_ = i - key > 32 ? key + 32 : key;
+        l->note_ = "1 to 32 letters, digits, \"_\", \"-\", \".\"; first a letter or a digit";
+        return MTASTS_ERR_POLICY_KEY;
+    }
+    l->note_ = mtastsi_key_hint(b + key, i - key);
+    l->value_ = mtastsi_skip_blanks(b, l->len_, i + 1);
+    return mtastsi_value_other(l);
+}
+
+/* Is there this key at `at`, colon and all? */
+#define MTASTSI_KEY_AT(l, at, key) \
+    ((l)->len_ - (at) >= sizeof(key) - 1 && memcmp((l)->body_ + (at), (key), sizeof(key) - 1) == 0)
+
 /* A line that has more than its end. */
 static mtasts_err mtastsi_policy_text(mtasts_lint *l)
 {
-    const char *b = l->body_;
-    size_t i = l->line_, key;
-    if (!(mtastsi_class(b[i]) & MTASTSI_ALNUM)) {
-        if (mtastsi_line_end(b, l->len_, &i)) {
+    size_t i = l->line_;
+    if (!(mtastsi_class(l->body_[i]) & MTASTSI_ALNUM)) {
+        if (mtastsi_line_end(l->body_, l->len_, &i)) {
             l->at_ = i;
             l->quirks_ = MTASTS_QUIRK_BLANK_LINE;
             return MTASTS_OK;
@@ -1726,18 +1737,15 @@ static mtasts_err mtastsi_policy_text(mtasts_lint *l)
         if (i > l->line_)
             l->quirks_ = MTASTS_QUIRK_INDENT;
     }
-    key = i;
-    while (i < l->len_ && (mtastsi_class(b[i]) & MTASTSI_KEY))
-        i++;
-    if (i == l->len_ || b[i] != ':')
-        return mtastsi_policy_no_key(l, i);
-    if (i == key || !(mtastsi_class(b[key]) & MTASTSI_ALNUM) || i - key > 32) {
-        l->at_ = i - key > 32 ? key + 32 : key;
-        l->note_ = "1 to 32 letters, digits, \"_\", \"-\", \".\"; first a letter or a digit";
-        return MTASTS_ERR_POLICY_KEY;
-    }
-    l->value_ = l->stop_ = mtastsi_skip_blanks(b, l->len_, i + 1);
-    return mtastsi_policy_field(l, b + key, i - key);
+    if (MTASTSI_KEY_AT(l, i, "mx:"))
+        return mtastsi_policy_field(l, MTASTSI_SEEN_MX, i + 3);
+    if (MTASTSI_KEY_AT(l, i, "mode:"))
+        return mtastsi_policy_field(l, MTASTSI_SEEN_MODE, i + 5);
+    if (MTASTSI_KEY_AT(l, i, "version:"))
+        return mtastsi_policy_field(l, MTASTSI_SEEN_VERSION, i + 8);
+    if (MTASTSI_KEY_AT(l, i, "max_age:"))
+        return mtastsi_policy_field(l, MTASTSI_SEEN_MAX_AGE, i + 8);
+    return mtastsi_policy_other(l, i);
 }
 
 /* One line, from l->at_. Then l->at_ is the next one, or after an error the place of it. */
@@ -3011,6 +3019,7 @@ MTASTS_API int mtasts_policy_type_from_name(const char *name, size_t len)
 #endif
 #undef MTASTSI_IS
 #undef MTASTSI_LIKE
+#undef MTASTSI_KEY_AT
 #undef MTASTSI_RESULTS
 #endif /* MTASTS_IMPLEMENTATION */
 #undef MTASTSI_UNUSED
