@@ -205,6 +205,20 @@ static void test_format(void **state)
 }
 
 /* Every error and every quirk can be shown. */
+/* A diag of the host's own, for a function that has none. */
+static void test_format_zero(void **state)
+{
+    mtasts_diag d;
+    char out[128];
+    (void)state;
+    memset(&d, 0, sizeof d);
+    mtasts_diag_format(out, sizeof out, NULL, &d);
+    assert_string_equal(out, "no error");
+    d.err = MTASTS_ERR_HTTP_STATUS;
+    mtasts_diag_format(out, sizeof out, "example.com", &d);
+    assert_string_equal(out, "example.com: the response's status is not 200 (RFC 8461 3.3)");
+}
+
 static void test_format_all(void **state)
 {
     struct formatted f;
@@ -316,10 +330,15 @@ static void test_escape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_number), cmocka_unit_test(test_nothing_unlisted),
-        cmocka_unit_test(test_no_two_alike), cmocka_unit_test(test_quirks),
-        cmocka_unit_test(test_format),       cmocka_unit_test(test_format_all),
-        cmocka_unit_test(test_escape),       cmocka_unit_test(test_escape_every_octet),
+        cmocka_unit_test(test_every_number),
+        cmocka_unit_test(test_nothing_unlisted),
+        cmocka_unit_test(test_no_two_alike),
+        cmocka_unit_test(test_quirks),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_format_zero),
+        cmocka_unit_test(test_format_all),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_escape_every_octet),
     };
     return cmocka_run_group_tests_name("2 strings and errors", tests, NULL, NULL);
 }

@@ -409,6 +409,60 @@ static void check_record(mtasts_str id)
     assert_memory_equal(r.id, id.ptr, id.len);
 }
 
+/* A struct that no parser made is refused, or at least gives no policy that others misread. */
+static void test_write_made_by_hand(void **state)
+{
+    static const struct {
+        int mode;
+        uint32_t max_age;
+        mtasts_err err;
+    } rows[] = {
+        {MTASTS_MODE_NONE, 0, MTASTS_OK},
+        {MTASTS_MODE_ENFORCE, MTASTS_MAX_AGE_MAX, MTASTS_OK},
+        {MTASTS_MODE_ENFORCE, MTASTS_MAX_AGE_MAX + 1, MTASTS_ERR_USAGE},
+        {MTASTS_MODE_NONE, UINT32_MAX, MTASTS_ERR_USAGE},
+        {MTASTS_MODE_ENFORCE + 1, 1, MTASTS_ERR_USAGE},
+        {0x7fff, 1, MTASTS_ERR_USAGE},
+    };
+    char out[128];
+    size_t i, len = 7;
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        mtasts_policy p;
+        memset(&p, 0, sizeof p);
+        p.mode = (mtasts_mode)rows[i].mode;
+        p.max_age = rows[i].max_age;
+        p.text.len = 9; /* of nothing */
+        assert_int_equal(mtasts_policy_write(out, sizeof out, &len, &p), rows[i].err);
+        assert_int_equal(len, strlen(out));
+        assert_true(!rows[i].err == !!len);
+    }
+}
+
+/* The list ends where no policy can hold it, however long it is. */
+static void test_compose_endless(void **state)
+{
+    enum { MANY = 100000 };
+    static mtasts_str mx[MANY];
+    static char out[MTASTS_POLICY_MAX + 1];
+    mtasts_diag d;
+    size_t i, len;
+    (void)state;
+    for (i = 0; i < MANY; i++) {
+        mx[i].ptr = "mx.example.com";
+        mx[i].len = 14;
+    }
+    assert_int_equal(
+        mtasts_policy_compose(out, sizeof out, &len, MTASTS_MODE_ENFORCE, 1, mx, MANY, &d),
+        MTASTS_ERR_POLICY_SIZE);
+    assert_int_equal(len, 0);
+    assert_string_equal(out, "");
+    mx[MANY - 1].ptr = "-"; /* never looked at */
+    assert_int_equal(
+        mtasts_policy_compose(out, sizeof out, &len, MTASTS_MODE_ENFORCE, 1, mx, MANY, &d),
+        MTASTS_ERR_POLICY_SIZE);
+}
+
 static void test_record(void **state)
 {
     static const mtasts_str ids[] = {S("1"), S("z"), S("20260131T1200"), S(X32), S("ABCXYZ")};
@@ -456,6 +510,8 @@ int main(void)
         cmocka_unit_test(test_compose_size),
         cmocka_unit_test(test_compose_null),
         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_made_by_hand),
+        cmocka_unit_test(test_compose_endless),
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_record_refuses),
         cmocka_unit_test(test_record_octets),
