@@ -45,6 +45,7 @@
  *     quadratic, no octet outside (pointer, length) is read, and what is unclear never matches.
  *   - Input is (pointer, length). It need not end in NUL and may hold NUL. (NULL, 0) is legal
  *     everywhere and means "empty"; NULL with another length is answered MTASTS_ERR_USAGE or "no".
+ *   - Nothing is kept after a function returns, but where its comment says "keeps" or "a view".
  *   - Errors are values. `diag` may be NULL everywhere; where it is not, it is always written.
  *   - Output structs are always written, zeroed first; after an error they hold nothing usable.
  *   - Structs that the host fills are good when zeroed: then nothing is asked for beyond TLS where it
@@ -232,8 +233,7 @@ typedef enum mtasts_err { MTASTS_ERRORS(MTASTSI_ENUM) MTASTS_ERR_END_ = 0x7fff }
 #undef MTASTSI_ENUM
 
 /* Deviations of a policy from the grammar whose meaning is beyond doubt: bit, number, name, text.
- * Accepted and recorded by default; an error under MTASTS_STRICT. None widens what a policy allows.
- */
+ * Accepted and recorded by default, an error under MTASTS_STRICT. None widens what it allows. */
 #define MTASTS_QUIRKS(X)                                                             \
     X(MTASTS_QUIRK_BOM, 0x01u, "bom", "a UTF-8 byte order mark at the start")        \
     X(MTASTS_QUIRK_BLANK_LINE, 0x02u, "blank_line", "a blank line")                  \
@@ -347,7 +347,6 @@ typedef struct mtasts_record {
  *   returns   MTASTS_OK; MTASTS_ERR_NO_RECORD; MTASTS_ERR_MULTIPLE_RECORDS (line: the second);
  *             MTASTS_ERR_RECORD_* if the one that there is is invalid. All but OK mean "no record",
  *             and none is a reason to drop a cached policy.
- *   keeps     nothing
  *   RFC       8461 3.1: of several records those not beginning with "v=STSv1;" are dropped first
  */
 MTASTS_API mtasts_err mtasts_record_select(mtasts_record *out, const mtasts_txt *records,
@@ -411,8 +410,7 @@ MTASTS_API int mtasts_policy_next_mx(const mtasts_policy *policy, size_t *cursor
 MTASTS_API int mtasts_policy_next_line(const mtasts_policy *policy, size_t *cursor,
                                        mtasts_str *line);
 
-/* Everything there is to say about a policy, for its owner. Private but for what lint_next gives.
- */
+/* Everything there is to say about a policy, for its owner. All members are private. */
 typedef struct mtasts_lint {
     const char *body_;
     const char *note_;
@@ -487,12 +485,10 @@ MTASTS_API mtasts_err mtasts_record_write(char *out, size_t cap, size_t *len, co
 /* The host opens a TLS connection to the policy host, port 443, with the name as SNI, checks the
  * chain and (section 9) the name, writes the request and feeds what comes back, all of it within
  * MTASTS_FETCH_TIME_MAX. */
-#define MTASTS_HTTP_OVERHEAD_MAX \
-    32768u                          /* octets of a response that are not body: head, framing \
-                                     */
-#define MTASTS_HTTP_FIELDS_MAX 128u /* fields in head and trailer together */
-#define MTASTS_HTTP_LINE_MAX   256u /* octets of a line that matters; others may be longer */
-#define MTASTS_URL_SIZE        (MTASTS_NAME_SIZE + 32u)
+#define MTASTS_HTTP_OVERHEAD_MAX 32768u /* octets that are not body: head and framing */
+#define MTASTS_HTTP_FIELDS_MAX   128u   /* fields in head and trailer together */
+#define MTASTS_HTTP_LINE_MAX     256u   /* octets of a line that matters; others may be longer */
+#define MTASTS_URL_SIZE          (MTASTS_NAME_SIZE + 32u)
 
 /* mtasts_txt_name, mtasts_policy_host - where a policy domain publishes
  *
