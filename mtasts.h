@@ -1341,15 +1341,12 @@ static int mtastsi_txt_take(mtastsi_txt *in, const char *literal)
     return 1;
 }
 
-/* RFC 8461 3.1 sts-field-delim. 1: passed; 0: the record ends here; -1: something else stands
- * there, and blanks before the end are no delimiter either. */
+/* RFC 8461 3.1 sts-field-delim. Blanks alone are none. */
 static int mtastsi_txt_delimiter(mtastsi_txt *in)
 {
-    if (mtastsi_txt_peek(in) < 0)
-        return 0;
     mtastsi_txt_span(in, MTASTSI_BLANK);
     if (!mtastsi_txt_take(in, ";"))
-        return -1;
+        return 0;
     mtastsi_txt_span(in, MTASTSI_BLANK);
     return 1;
 }
@@ -1403,18 +1400,15 @@ static mtasts_err mtastsi_record_parse(mtasts_record *out, const mtasts_txt *txt
     mtastsi_txt in = {txt, 0, 0, 0};
     mtasts_err err = MTASTS_OK;
     const char *text = "";
-    int more;
     if (!mtastsi_txt_take(&in, "v=STSv1") ||
         mtastsi_class((char)mtastsi_txt_peek(&in)) & MTASTSI_KEY)
         return mtastsi_say_in(diag, MTASTS_ERR_NO_RECORD, number, 0,
                               "the only TXT record does not begin with \"v=STSv1;\"");
-    while (!err && (more = mtastsi_txt_delimiter(&in)) != 0) {
-        if (more < 0) {
+    while (!err && mtastsi_txt_peek(&in) >= 0) {
+        if (!mtastsi_txt_delimiter(&in)) {
             text = "\";\" is missing, or an octet is not allowed here";
             err = MTASTS_ERR_RECORD_FIELD;
-        } else if (mtastsi_txt_peek(&in) < 0) {
-            break; /* one trailing delimiter is allowed */
-        } else {
+        } else if (mtastsi_txt_peek(&in) >= 0) { /* one trailing delimiter is allowed */
             err = mtastsi_txt_field(&in, out, &text);
         }
     }

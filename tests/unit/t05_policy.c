@@ -412,6 +412,7 @@ static void test_mutations(void **state)
 #define DIGITS   "write it in seconds, in digits"
 #define HOSTS    "write one mx line for each host: a name, or \"*.\" and a name"
 
+#define NO_NAME "the name holds something else than letters, digits, \"-\", \".\""
 #define BAD(rule, text, err, hint)                   \
     {                                                \
         rule, S(text), MTASTS_ERR_POLICY_##err, hint \
@@ -498,12 +499,16 @@ static const struct bad {
         "mx: b|\xc3\xbc"
         "cher.example\n",
         MX, "the name is not ASCII: convert it to A-labels (xn--...)"),
-    BAD("P6 address literal", "mx: |[192.0.2.1]\n", MX, NULL),
+    BAD("P6 address literal", "mx: |[192.0.2.1]\n", MX,
+        "an address, not a name: it has no policy and matches nothing"),
     BAD("P6 0x80", "mx: a|\x80\n", MX, "the name is not ASCII: convert it to A-labels (xn--...)"),
     BAD("P6 IPv6", "mx: 2001|:db8::1\n", MX, HOSTS),
-    BAD("P6 a star alone", "mx: |*\n", MX, NULL),
-    BAD("P6 a star without a dot", "mx: |*example.com\n", MX, NULL),
-    BAD("P6 two stars", "mx: *.|*.example.com\n", MX, NULL),
+    BAD("P6 a star alone", "mx: |*\n", MX, NO_NAME),
+    BAD("P6 a star without a dot", "mx: |*example.com\n", MX, NO_NAME),
+    BAD("P6 two stars", "mx: *.|*.example.com\n", MX, NO_NAME),
+    BAD("P6 nothing before CRLF", "mx: |\r\n", MX, "the name is empty"),
+    BAD("P6 U-label first", "mx: |\xc3\xa9.example\n", MX,
+        "the name is not ASCII: convert it to A-labels (xn--...)"),
     BAD("P6 in mode none too", NONE "mx: |!\n", MX, NULL),
     BAD("P6 in any repetition", VM MA "mx: b\nmx: |@\nmx: c\n", MX, NULL),
     BAD("P8 no colon", "hello| world\n", LINE, ""),

@@ -519,6 +519,35 @@ static void test_H2_H3_bad_responses(void **state)
     }
 }
 
+/* P10: lines are counted over head, chunk framing and trailer, and not in the body. */
+static void test_places(void **state)
+{
+    static const struct {
+        mtasts_str text;
+        size_t line, column;
+    } rows[] = {
+        {S("HTTP/1.1 404 Not Found\r\n"), 1, 23},
+        {S(HEAD "X\r\n"), 3, 2},
+        {S(HEAD "X: a\x01"), 3, 5},
+        {S(HEAD TE "\r\n0\r\nx\r\n"), 6, 2},
+        {S(HEAD "\r\nhello world"), 0, 0},
+    };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        mtasts_http h;
+        mtasts_diag d;
+        char body[8];
+        mtasts_err err;
+        mtasts_http_init(&h, body, sizeof body);
+        err = mtasts_http_feed(&h, rows[i].text.ptr, rows[i].text.len, &d);
+        assert_true(err > MTASTS_ERR_SPACE);
+        assert_int_equal(d.err, err);
+        if (d.line != rows[i].line || d.column != rows[i].column)
+            fail_msg("row %u: %u:%u", (unsigned)i, (unsigned)d.line, (unsigned)d.column);
+    }
+}
+
 /* ---- limits (H4) ---- */
 
 static size_t used;
@@ -663,6 +692,8 @@ static void test_H4_body(void **state)
                 add(how < 2 ? "" : n ? "\r\n0\r\n\r\n" : "\r\n");
                 assert_int_equal(result(caps[i]), over ? MTASTS_ERR_HTTP_BODY_SIZE : MTASTS_OK);
             }
+    add(HEAD "Content-Length: 655360\r\n\r\n"); /* ten times what there may be, and its digits */
+    assert_int_equal(result(65536), MTASTS_ERR_HTTP_BODY_SIZE);
     add(HEAD TE "\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"); /* all chunks together */
     assert_int_equal(result(10), MTASTS_ERR_HTTP_BODY_SIZE);
     assert_int_equal(run(big, strlen(HEAD TE) + 16, 10, 1, 0, 0).ended, MTASTS_ERR_HTTP_BODY_SIZE);
@@ -879,10 +910,11 @@ int main(void)
         cmocka_unit_test(test_H1_certificate), cmocka_unit_test(test_H2_good_responses),
         cmocka_unit_test(test_P12_truncated),  cmocka_unit_test(test_null),
         cmocka_unit_test(test_mutated),        cmocka_unit_test(test_H2_H3_bad_responses),
-        cmocka_unit_test(test_H4_overhead),    cmocka_unit_test(test_H4_fields),
-        cmocka_unit_test(test_H4_lines),       cmocka_unit_test(test_H4_body),
-        cmocka_unit_test(test_H2_check),       cmocka_unit_test(test_H3_media_types),
-        cmocka_unit_test(test_H6_results),     cmocka_unit_test(test_H7_addresses),
+        cmocka_unit_test(test_places),         cmocka_unit_test(test_H4_overhead),
+        cmocka_unit_test(test_H4_fields),      cmocka_unit_test(test_H4_lines),
+        cmocka_unit_test(test_H4_body),        cmocka_unit_test(test_H2_check),
+        cmocka_unit_test(test_H3_media_types), cmocka_unit_test(test_H6_results),
+        cmocka_unit_test(test_H7_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
