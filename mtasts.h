@@ -327,7 +327,8 @@ MTASTS_API mtasts_err mtasts_name_normalise(char *out, const char *name, size_t 
 
 /* ==== 4 TXT record ======================================================================= */
 
-#define MTASTS_ID_MAX 32u /* letters and digits of an id (RFC 8461 3.1) */
+#define MTASTS_ID_MAX  32u /* letters and digits of an id (RFC 8461 3.1) */
+#define MTASTS_KEY_MAX 32u /* octets of a field's name, in a policy too (RFC 8461 3.1, 3.2) */
 
 /* One TXT record: its character-strings in order. They are joined with nothing between them. */
 typedef struct mtasts_txt {
@@ -1373,7 +1374,7 @@ static mtasts_err mtastsi_txt_id(mtastsi_txt *in, mtasts_record *out, const char
 /* One name=value. */
 static mtasts_err mtastsi_txt_field(mtastsi_txt *in, mtasts_record *out, const char **text)
 {
-    char name[32];
+    char name[MTASTS_KEY_MAX];
     size_t n = 0;
     int c = mtastsi_txt_peek(in);
     *text = "a name begins with a letter or a digit";
@@ -1700,8 +1701,8 @@ static mtasts_err mtastsi_policy_other(mtasts_lint *l, size_t key)
     l->at_ = i;
     if (i == l->len_ || b[i] != ':')
         return mtastsi_policy_no_key(l);
-    if (i == key || !(mtastsi_class(b[key]) & MTASTSI_ALNUM) || i - key > 32) {
-        l->at_ = i - key > 32 ? key + 32 : key;
+    if (i == key || !(mtastsi_class(b[key]) & MTASTSI_ALNUM) || i - key > MTASTS_KEY_MAX) {
+        l->at_ = i - key > MTASTS_KEY_MAX ? key + MTASTS_KEY_MAX : key;
         l->note_ = "1 to 32 letters, digits, \"_\", \"-\", \".\"; first a letter or a digit";
         return MTASTS_ERR_POLICY_KEY;
     }
