@@ -214,6 +214,156 @@ static void application(void)
           MTASTS_POLICY_TYPE_NO_POLICY_FOUND);
 }
 
+#if !defined(MTASTS_PURE)
+static char entry_text[MTASTS_ENTRY_MAX];
+static const char served[] = "version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 86400\n";
+
+/* 12, 13 */
+static void discovery(void)
+{
+    static mtasts_discovery d;
+    static mtasts_request request;
+    static mtasts_result result;
+    static mtasts_entry entry;
+    mtasts_str text;
+    mtasts_txt txt;
+    size_t len;
+    text.ptr = "v=STSv1; id=1";
+    text.len = 13;
+    txt.strings = &text;
+    txt.count = 1;
+    CHECK(mtasts_discovery_init(&d, LIT("Example.com"), NULL, 0, 1, 1000, &diag) == MTASTS_OK);
+    CHECK(mtasts_discovery_want(&d, &request) == MTASTS_WANT_LOAD);
+    CHECK(mtasts_discovery_give_load(&d, request.ticket, 1000, MTASTS_OK, NULL, 0, &diag) ==
+          MTASTS_OK);
+    CHECK(mtasts_discovery_give_load(&d, request.ticket, 1000, MTASTS_OK, NULL, 0, NULL) ==
+          MTASTS_ERR_STALE);
+    CHECK(mtasts_discovery_want(&d, &request) == MTASTS_WANT_TXT);
+    CHECK(same(request.name, "_mta-sts.example.com"));
+    CHECK(mtasts_discovery_give_txt(&d, request.ticket, 1000, MTASTS_OK, &txt, 1, 300) ==
+          MTASTS_OK);
+    CHECK(mtasts_discovery_want(&d, &request) == MTASTS_WANT_HTTPS);
+    CHECK(mtasts_discovery_give_https(&d, request.ticket, 1001, MTASTS_OK, LIT(served)) ==
+          MTASTS_OK);
+    CHECK(mtasts_discovery_want(&d, &request) == MTASTS_WANT_SAVE);
+    mtasts_discovery_result(&d, 1001, &result);
+    CHECK(result.learned == MTASTS_LEARNED_POLICY && result.honour && result.keep);
+    CHECK(same(mtasts_learned_name((int)result.learned), "policy"));
+    CHECK(mtasts_entry_valid(&result.entry, 1000 + 86399));
+    CHECK(!mtasts_entry_valid(&result.entry, 1000 + 86400));
+    CHECK(mtasts_entry_keep(&result.entry, 1000));
+    CHECK(mtasts_entry_write(entry_text, sizeof entry_text, &len, &result.entry) == MTASTS_OK);
+    CHECK(mtasts_entry_read(&entry, LIT("example.com"), entry_text, len, 2000, &diag) == MTASTS_OK);
+    CHECK(entry.expires == 1000 + 86400 && view_is(entry.policy.text, LIT(served)));
+    CHECK(mtasts_discovery_give_save(&d, request.ticket, 1001, MTASTS_OK) == MTASTS_OK);
+    mtasts_discovery_cancel(&d);
+    CHECK(mtasts_discovery_want(&d, &request) == MTASTS_WANT_DONE);
+}
+
+/* 14, 15 */
+static void cache(void)
+{
+    static uint64_t block[4096];
+    static mtasts_pool pool;
+    static mtasts_cache c;
+    static mtasts_cache_config config;
+    static mtasts_entry entry;
+    mtasts_cursor cursor = {0, 0, 0};
+    mtasts_pool_init(&pool, block, sizeof block);
+    config.key[0] = 1;
+    config.memory.user = &pool;
+    config.memory.allocate = mtasts_pool_allocate;
+    config.memory.release = mtasts_pool_release;
+    CHECK(mtasts_cache_init(&c, &config) == MTASTS_OK);
+    entry.domain.ptr = "example.com";
+    entry.domain.len = 11;
+    entry.fetched = 1000;
+    entry.expires = 1300;
+    CHECK(mtasts_cache_put(&c, &entry, 1000) == MTASTS_OK);
+    mtasts_cache_touch(&c, LIT("example.com"), 1100);
+    CHECK(mtasts_cache_get(&c, LIT("example.com"), 1200, &entry) && entry.used == 1100);
+    CHECK(!mtasts_cache_due(&c, 1299, &entry) && mtasts_cache_next_due(&c) == 1300);
+    CHECK(mtasts_cache_next(&c, &cursor, &entry) && entry.expires == 1300);
+    CHECK(mtasts_cache_purge(&c, 1300) == 1);
+    CHECK(!mtasts_cache_remove(&c, LIT("example.com")));
+    mtasts_cache_clear(&c);
+    CHECK(c.stats.octets == 0);
+}
+
+static mtasts_client client;
+
+static int64_t clock_now(void *user)
+{
+    return *(int64_t *)user;
+}
+
+static void ask_txt(void *user, uint64_t ticket, const char *name)
+{
+    mtasts_str text;
+    mtasts_txt txt;
+    text.ptr = "v=STSv1; id=1";
+    text.len = 13;
+    txt.strings = &text;
+    txt.count = 1;
+    CHECK(user && same(name, "_mta-sts.example.com"));
+    CHECK(mtasts_client_give_txt(&client, ticket, MTASTS_OK, &txt, 1, 300) == MTASTS_OK);
+}
+
+static void ask_https(void *user, uint64_t ticket, const char *domain, const char *host)
+{
+    CHECK(user && same(domain, "example.com") && same(host, "mta-sts.example.com"));
+    CHECK(mtasts_client_give_https(&client, ticket, MTASTS_OK, LIT(served)) == MTASTS_OK);
+}
+
+static void load(void *user, uint64_t ticket, const char *domain)
+{
+    CHECK(user && domain);
+    CHECK(mtasts_client_give_load(&client, ticket, MTASTS_OK, NULL, 0) == MTASTS_OK);
+}
+
+static void save(void *user, uint64_t ticket, const char *domain, const char *text, size_t len)
+{
+    CHECK(user && domain && len < sizeof entry_text);
+    memcpy(entry_text, text, len + 1);
+    CHECK(mtasts_client_give_save(&client, ticket, MTASTS_OK) == MTASTS_OK);
+}
+
+/* 16 */
+static void clients(void)
+{
+    static mtasts_host host;
+    static mtasts_lookup lookup;
+    static mtasts_entry entry;
+    static uint64_t block[16384];
+    int64_t now = 1000;
+    mtasts_host_init(&host);
+    host.user = &now;
+    host.clock = clock_now;
+    host.txt = ask_txt;
+    host.https = ask_https;
+    host.load = load;
+    host.save = save;
+    host.block = block;
+    host.block_size = sizeof block;
+    host.key[0] = 1;
+    CHECK(mtasts_client_init(&client, &host) == MTASTS_OK);
+    CHECK(mtasts_client_lookup(&client, &lookup, LIT("example.com"), 0) == MTASTS_OK);
+    CHECK(lookup.policy && lookup.policy->mode == MTASTS_MODE_ENFORCE);
+    mtasts_client_end(&client, &lookup);
+    CHECK(mtasts_client_entry(&client, LIT("example.com"), &entry) && entry.fetched == 1000);
+    CHECK(mtasts_client_refresh(&client, LIT("example.com")) == MTASTS_OK);
+    CHECK(mtasts_client_tick(&client) > now && mtasts_client_next(&client) > now);
+    CHECK(mtasts_client_forget(&client, LIT("example.com")));
+    CHECK(mtasts_client_import(&client, LIT("example.com"), entry_text, strlen(entry_text),
+                               &diag) == MTASTS_OK);
+    CHECK(mtasts_client_cache(&client)->stats.entries[MTASTS_WORTH_ENFORCE] == 1);
+    mtasts_client_switch(&client, MTASTS_SWITCH_OFF);
+    mtasts_client_clear(&client);
+    CHECK(same(mtasts_event_name(MTASTS_EVENT_STALE), "stale"));
+    CHECK(same(mtasts_event_text(-1), ""));
+}
+#endif
+
 #if defined(SECOND_COPY)
 int second_copy(const char *host, size_t len);
 #endif
@@ -227,6 +377,11 @@ int main(void)
     https();
     matching();
     application();
+#if !defined(MTASTS_PURE)
+    discovery();
+    cache();
+    clients();
+#endif
 #if defined(SECOND_COPY)
     CHECK(second_copy(LIT("mx.example.com")));
 #endif
