@@ -828,7 +828,7 @@ static void restart(play *p, int domain, int how)
         stored(p, d);
         belief_from(b, &p->store[d].m, now(p));
         b->went_back = back;
-        b->ever_used = used;
+        b->ever_used = used && b->known.policy.has; /* it is stored with the policy */
         b->used = at;
         b->absent_until = b->stale_since = INT64_MIN;
         p->murky[d] = 0;

@@ -118,7 +118,7 @@ static inline void belief_lost(belief *b)
 static inline void belief_load(belief *b, const memo *m, int64_t now)
 {
     memo before = b->known;
-    int later = before.tried && (!m->tried || before.tried_at >= m->tried_at);
+    int later = before.tried && (!m->tried || before.ended_at >= m->ended_at);
     int valid = m->policy.has && now < least(m->policy.fetched, now) + m->policy.max_age;
     int sure = b->tried_sure;
     int same = before.policy.text == m->policy.text && before.policy.fetched == m->policy.fetched;
