@@ -5834,6 +5834,26 @@ static void mtastsi_meet(mtasts_client *c, mtastsi_flight *f, mtasts_result *r)
     mtasts_discovery_cancel(&f->d); /* there is nothing to save */
 }
 
+/* It is to be flown on when no callback is under way. */
+static void mtastsi_turn(mtasts_client *c, mtastsi_flight *f)
+{
+    mtastsi_ring_remove(&f->turn);
+    mtastsi_ring_add(&c->turns_, &f->turn);
+}
+
+/* What a discovery that is under way knows of this domain counts no more. */
+static void mtastsi_discard(mtasts_client *c, const char *domain)
+{
+    mtastsi_flight *f = mtastsi_flight_of(c, domain);
+    if (!f)
+        return;
+    f->discard = 1;
+    if (f->queued) {
+        mtasts_discovery_cancel(&f->d);
+        mtastsi_turn(c, f);
+    }
+}
+
 /* All is learned: keep it, and tell. */
 static void mtastsi_land(mtasts_client *c, mtastsi_flight *f)
 {
@@ -5841,6 +5861,8 @@ static void mtastsi_land(mtasts_client *c, mtastsi_flight *f)
     f->landed = 1;
     mtastsi_before_landing(c, f);
     mtasts_discovery_result(&f->d, c->now_, &r);
+    if (r.fetched) /* there is another one if this was begun before the domain was forgotten */
+        mtastsi_discard(c, f->d.domain_);
     if (f->discard && !r.fetched) {
         mtasts_discovery_cancel(&f->d);
     } else {
@@ -5939,13 +5961,6 @@ static void mtastsi_fly(mtasts_client *c, mtastsi_flight *f)
             return;
         mtastsi_ask(c, f, &r);
     }
-}
-
-/* It is to be flown on when no callback is under way. */
-static void mtastsi_turn(mtasts_client *c, mtastsi_flight *f)
-{
-    mtastsi_ring_remove(&f->turn);
-    mtastsi_ring_add(&c->turns_, &f->turn);
 }
 
 /* Act on all answers, and tell those who were waiting for them. Nested calls, from inside `done`,
@@ -6568,18 +6583,10 @@ MTASTS_API mtasts_err mtasts_client_refresh(mtasts_client *client, const char *d
 MTASTS_API int mtasts_client_forget(mtasts_client *client, const char *domain, size_t len)
 {
     char name[MTASTS_NAME_SIZE];
-    mtastsi_flight *f;
     if (mtasts_name_normalise(name, domain, len, NULL) != MTASTS_OK || !mtastsi_enter(client))
         return 0;
-    f = mtastsi_flight_of(client, name);
-    if (f) {
-        f->discard = 1;
-        if (f->queued) {
-            mtasts_discovery_cancel(&f->d);
-            mtastsi_turn(client, f);
-            mtastsi_settle(client);
-        }
-    }
+    mtastsi_discard(client, name);
+    mtastsi_settle(client);
     mtastsi_drop(client, name);
     return mtasts_cache_remove(&client->cache_, name, mtastsi_len(name));
 }

@@ -2640,6 +2640,34 @@ static void test_D10_discoveries(void **state)
     start(); /* for the teardown */
 }
 
+/* Forgotten while a discovery waits for the store: the next look-up begins another. What the first one
+ * then fetches counts, and not what a check knows that was put off meanwhile (D17). */
+static void test_forgotten_discovery(void **state)
+{
+    mtasts_lookup again;
+    int fetched;
+    (void)state;
+    with_store();
+    start();
+    look(0);
+    w.later = LATER(LOAD);
+    assert_int_equal(begin(&again, "example.com", MTASTS_LOOKUP_AGAIN), MTASTS_MORE);
+    mtasts_client_forget(&w.client, "example.com", 11);
+    w.later = 0;
+    assert_int_equal(look(0), E);
+    w.now += 400;
+    assert_int_equal(look(0), E); /* a hit: a check is put off */
+    assert_int_equal(last.cached, 1);
+    w.body = ENFORCE(0);
+    serve(LOAD);
+    assert_int_equal(mode_of(&again), E);
+    end(&again);
+    fetched = w.calls[HTTPS];
+    assert_int_equal(look(0), E);
+    assert_int_equal(last.cached, 0);
+    assert_int_equal(w.calls[HTTPS], fetched + 1);
+}
+
 #define T16(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -2702,6 +2730,7 @@ int main(void)
         T16(test_newer_without_memory),
         T16(test_places),
         T16(test_D10_discoveries),
+        T16(test_forgotten_discovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
