@@ -62,7 +62,7 @@
  *   MTASTS_STATIC           all functions static, bodies included: for a library that embeds the
  *                           header and must not collide with another copy in the same program
  *   MTASTS_API              linkage of the public functions, e.g. __declspec(dllexport)
- *   MTASTS_PURE             without sections 12 to 16: only pure functions, a third of the code
+ *   MTASTS_PURE             without sections 12 to 16: only pure functions, two fifths of the code
  *
  * CONTENTS (the same number and title stand over the declarations, the bodies and the unit tests)
  *    1 Version
