@@ -730,7 +730,7 @@ typedef enum mtasts_override {
     MTASTS_OVERRIDE_ENFORCE  /* testing counts as enforce */
 } mtasts_override;
 
-/* One message on its way to one domain. All zero is TLS where it is offered, and no verification. */
+/* One message on its way to one domain. All zero: TLS where it is offered, not verified. */
 typedef struct mtasts_delivery {
     const mtasts_policy *policy; /* the policy to honour; NULL if there is none */
     mtasts_tls tls;              /* what local configuration asks for, at least */
