@@ -7,7 +7,7 @@
  *   - Answers cut off over UDP are asked for again over TCP.
  *   - How long an answer may be remembered is the least TTL on the way to it; of an absence what
  *     RFC 2308 says.
- *   - DNSSEC: a validating resolver answers SERVFAIL for what is bogus. c-ares 1.18 cannot tell that
+ *   - DNSSEC: a validating resolver answers SERVFAIL for what is bogus. c-ares 1.18 cannot tell it
  *     from other failures, so it comes out as DNS_CARES_SERVFAIL; both mean "could not find out".
  *
  * One thread. No callback runs before the function that it was given to has returned. */
