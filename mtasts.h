@@ -169,6 +169,8 @@ typedef enum mtasts_tlsrpt_result {
       MTASTS_TLSRPT_OK)                                                                            \
     X(MTASTS_ERR_LIMIT, 5, "a limit that the host has set is reached (memory, look-ups at once)",  \
       "", MTASTS_TLSRPT_OK)                                                                        \
+    X(MTASTS_ERR_STORE, 6, "the store could not be read: what it holds may be a policy", "",       \
+      MTASTS_TLSRPT_OK)                                                                            \
     X(MTASTS_ERR_NAME_EMPTY, 10, "the name is empty", "RFC 5321 4.1.2", MTASTS_TLSRPT_OK)          \
     X(MTASTS_ERR_NAME_OCTET, 11,                                                                   \
       "the name holds something else than letters, digits, \"-\", \".\"", "RFC 5321 4.1.2",        \
@@ -1019,7 +1021,7 @@ typedef enum mtasts_learned {
     MTASTS_LEARNED_NOTHING = 0, /* nothing was asked, or it was cancelled before the answer */
     MTASTS_LEARNED_NONE,        /* there is no record, or none that counts */
     MTASTS_LEARNED_POLICY,      /* the policy: just fetched, or the known one is still current */
-    MTASTS_LEARNED_TEMPORARY,   /* it could not be found out: DNS failed, or memory was short */
+    MTASTS_LEARNED_TEMPORARY,   /* it could not be found out: DNS, store or memory failed */
     MTASTS_LEARNED_FAILED       /* there is a record, but the policy cannot be had */
 } mtasts_learned;
 
@@ -1453,7 +1455,8 @@ typedef struct mtasts_lookup {
     /* The answer. Good until mtasts_client_end. Without policy, deliver as to any domain if
      * `learned` is NONE, FAILED (and report it) or NOTHING (switched off). TEMPORARY: it is not
      * known whether there is one; go on or defer, as the host chooses, but defer if diag.err is
-     * MTASTS_ERR_LIMIT: there is a policy, and no memory for it. */
+     * MTASTS_ERR_LIMIT (there is a policy, and no memory for it) or MTASTS_ERR_STORE (there may be
+     * one in the store, which could not be read). */
     const mtasts_policy *policy; /* the policy to honour (mtasts_delivery.policy); NULL: none */
     mtasts_override override;    /* for mtasts_delivery.override */
     mtasts_learned learned;
@@ -4112,10 +4115,11 @@ MTASTS_API mtasts_err mtasts_entry_read(mtasts_entry *out, const char *domain, s
 
 /* flags_ beside the host's */
 enum {
-    MTASTSI_BLIND = 0x100,   /* what the store holds could not be read, and may be good */
+    MTASTSI_BLIND = 0x100,   /* what the store holds may be good, but was not understood */
     MTASTSI_CHANGED = 0x200, /* what it holds is not right any more */
     MTASTSI_FETCHED = 0x400, /* fresh_ is a policy */
-    MTASTSI_FAILED = 0x800   /* the fetch has failed */
+    MTASTSI_FAILED = 0x800,  /* the fetch has failed */
+    MTASTSI_UNREAD = 0x1000  /* the store has failed, which may pass */
 };
 
 /* 64 bits that depend on all bits of these (splitmix64). */
@@ -4212,6 +4216,11 @@ static void mtastsi_finish(mtasts_discovery *d, int64_t now)
         e->failures = 0;
     if (!e->policy.text.ptr && d->flags_ & MTASTSI_BLIND)
         e->expires = now;
+    if (!e->policy.text.ptr && d->flags_ & MTASTSI_UNREAD && !(d->flags_ & MTASTSI_FETCHED) &&
+        d->diag_.err != MTASTS_ERR_LIMIT) {
+        d->learned_ = MTASTS_LEARNED_TEMPORARY;
+        mtastsi_say(&d->diag_, MTASTS_ERR_STORE, 0, "");
+    }
     if (d->flags_ & MTASTS_REFRESH && e->refresh <= now) /* it has had its turn */
         e->refresh = mtastsi_least(e->expires, mtastsi_add(now, MTASTS_RETRY_MIN));
     if (d->flags_ & MTASTSI_CHANGED && (e->policy.text.ptr || !(d->flags_ & MTASTSI_BLIND)))
@@ -4295,7 +4304,7 @@ MTASTS_API mtasts_err mtasts_discovery_give_load(mtasts_discovery *d, uint32_t t
     now = mtastsi_since_1970(now);
     mtastsi_say(diag, MTASTS_OK, 0, "");
     if (status != MTASTS_OK)
-        d->flags_ |= MTASTSI_BLIND;
+        d->flags_ |= MTASTSI_BLIND | MTASTSI_UNREAD;
     else if (text)
         bad = mtastsi_entry_parse(&entry, d->domain_, mtastsi_len(d->domain_), text, len, diag);
     if (bad == MTASTS_ERR_ENTRY_VERSION) /* it may be good for the program that wrote it */
@@ -6321,7 +6330,7 @@ MTASTS_API mtasts_err mtasts_client_give_load(mtasts_client *client, uint64_t ti
         return err;
     err = mtastsi_say(&diag, status, 0, "");
     if (status != MTASTS_OK)
-        f->d.flags_ |= MTASTSI_BLIND;
+        f->d.flags_ |= MTASTSI_BLIND | MTASTSI_UNREAD;
     else if (text && !f->discard)
         err = mtastsi_entry_parse(&e, f->d.domain_, mtastsi_len(f->d.domain_), text, len, &diag);
     if (err == MTASTS_ERR_ENTRY_VERSION)
@@ -6388,7 +6397,7 @@ static void mtastsi_time_out(mtasts_client *c, mtastsi_flight *f)
         mtasts_discovery_give_https(&f->d, f->asked, c->now_, MTASTS_ERR_HTTPS_CONNECT, NULL, 0);
     } else {
         mtastsi_mishap(c, MTASTS_EVENT_STORE_FAILED, f->d.domain_, MTASTS_OK);
-        f->d.flags_ |= MTASTSI_BLIND;
+        f->d.flags_ |= MTASTSI_BLIND | MTASTSI_UNREAD;
         if (want == MTASTS_WANT_LOAD)
             mtastsi_loaded(c, f, NULL);
         else

@@ -544,6 +544,11 @@ static const char *check_learned(const belief *b, const mtasts_lookup *l)
     mtasts_learned expected = MTASTS_LEARNED_NONE;
     if (b->fetch_after_txt == 2)
         expected = MTASTS_LEARNED_POLICY;
+    else if (b->blind && b->txt != SAID_NOTHING && /* there may be one in the store */
+             (!l->policy || l->diag.err == MTASTS_ERR_STORE))
+        return l->learned == MTASTS_LEARNED_TEMPORARY && l->diag.err == MTASTS_ERR_STORE
+                   ? NULL
+                   : "D15: the store could not be read, and something was learned";
     else if (b->txt == SAID_FAILURE)
         expected = MTASTS_LEARNED_TEMPORARY;
     else if (b->txt == SAID_RECORD && b->fetch_after_txt == 3)

@@ -333,7 +333,7 @@ static const refusal refusals[] = {
     {"retry before 1970", AT(retry), TIME, NULL, -1},
     {"failed for no reason", AT(failed), ERROR, NULL, 0},
     {"failed with -1", AT(failed), ERROR, NULL, -1},
-    {"failed with a gap's number", AT(failed), ERROR, NULL, 6},
+    {"failed with a gap's number", AT(failed), ERROR, NULL, 7},
     {"failed with a number too high", AT(failed), ERROR, NULL, 0x7fff},
     {"a failed id of 33", AT(failed_id), TEXT, X32 "6", 0},
     {"a failed id with a dot", AT(failed_id), TEXT, "a.b", 0},

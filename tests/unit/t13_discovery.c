@@ -1498,6 +1498,11 @@ static void test_store_fails(void **state_)
         assert_int_equal(want(&d), i % 4 < 3 ? MTASTS_WANT_DONE : MTASTS_WANT_SAVE);
         assert_int_equal(r.keep, i % 4 >= 2); /* H5 */
         assert_int_equal(r.honour, i % 4 == 3);
+        if (i % 4 < 3) { /* D1, D15: there may be one, so nobody may say that there is none */
+            assert_int_equal(r.learned, MTASTS_LEARNED_TEMPORARY);
+            assert_int_equal(r.diag.err, MTASTS_ERR_STORE);
+        }
+        assert_int_equal(r.failed, i % 4 == 2);
     }
 }
 

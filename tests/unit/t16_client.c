@@ -1948,6 +1948,8 @@ static void test_store_fails(void **state)
             assert_int_equal(begin(&l, "example.com", 0), OK);
         }
         assert_int_equal(mode_of(&l), -1);
+        assert_int_equal(l.learned, LTEMP);
+        assert_int_equal(l.diag.err, MTASTS_ERR_STORE);
         assert_int_equal(w.events[1].kind, MTASTS_EVENT_STORE_FAILED);
         end(&l);
         w.broken = 0;
