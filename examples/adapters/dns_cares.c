@@ -6,7 +6,9 @@
  *   - c-ares cannot cancel one query: what is cancelled stays until c-ares has called back.
  *   - The first server that answers counts, whatever it says. (Did c-ares go on to the next after a
  *     SERVFAIL, then the error in the end would be "connection refused".)
- *   - The least final error counts where A and AAAA both fail. */
+ *   - The least final error counts where A and AAAA both fail.
+ *   - Only so many questions are sent at once: more would overflow the sockets' buffers, here or at
+ *     the server, and what is lost there costs a time-out. The others wait in line. */
 #define CARES_NO_DEPRECATED /* newer versions have another ares_query */
 #include "dns_cares.h"
 
@@ -35,6 +37,7 @@ enum {
     NAME_TEXT = 1024,   /* 250 octets as \DDD, dots and the NUL */
     POINTERS_MAX = 127, /* in one name, which has 127 labels at most */
     RECORDS_MAX = 256,  /* of the list in an answer; what is more is left out */
+    AT_ONCE = 100,      /* questions sent and not answered */
     UDP_MAX = 1232,     /* octets that no network breaks into fragments */
     ALIASES_MAX = 16,   /* whatever the options say */
     TIMEOUT_MAX = 60000,
@@ -52,6 +55,7 @@ typedef struct sock {
 /* One name and one type, over all aliases. */
 typedef struct lookup {
     dns_cares_query *query;
+    struct lookup *next; /* in line */
     unsigned type;
     char name[NAME_TEXT]; /* where the aliases have led to until now */
     dns_cares_status status;
@@ -70,7 +74,7 @@ struct dns_cares_query {
     void *user;
     lookup lookups[2];
     unsigned count;   /* of lookups */
-    unsigned pending; /* of these, how many c-ares has */
+    unsigned pending; /* of these, how many c-ares has, or are in line */
     int cancelled;
     struct event ready;
 };
@@ -81,6 +85,9 @@ struct dns_cares {
     struct event timer;
     sock *socks;
     dns_cares_query *queries;
+    lookup *line, **line_end; /* that wait to be sent */
+    struct event turn;        /* of those in line */
+    unsigned sent;            /* and not answered */
     unsigned max_aliases;
 };
 
@@ -123,8 +130,14 @@ static uint32_t get_ttl(const message *m, size_t at)
 /* An octet of a label, so that it cannot be taken for anything else. */
 static size_t put_octet(char *text, unsigned octet)
 {
-    if (octet <= ' ' || octet > '~' || octet == '.' || octet == '\\')
-        return (size_t)sprintf(text, "\\%03u", octet & 255u);
+    if (octet <= ' ' || octet > '~' || octet == '.' || octet == '\\') {
+        /* no sprintf: an answer can have millions of these */
+        text[0] = '\\';
+        text[1] = (char)('0' + octet / 100);
+        text[2] = (char)('0' + octet / 10 % 10);
+        text[3] = (char)('0' + octet % 10);
+        return 4;
+    }
     *text = (char)octet;
     return 1;
 }
@@ -532,19 +545,29 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *octets
 
 static void ask(lookup *l)
 {
-    if (askable(l->name)) {
-        ares_query(l->query->dns->channel, l->name, CLASS_IN, (int)l->type, on_answer, l);
-    } else {
+    dns_cares *dns = l->query->dns;
+    if (!askable(l->name)) {
         l->status = DNS_CARES_BAD_NAME;
         end_lookup(l->query);
+    } else if (dns->sent == AT_ONCE) {
+        l->next = NULL;
+        *dns->line_end = l;
+        dns->line_end = &l->next;
+    } else {
+        dns->sent++;
+        ares_query(dns->channel, l->name, CLASS_IN, (int)l->type, on_answer, l);
     }
 }
 
 static void on_answer(void *arg, int status, int timeouts, unsigned char *octets, int len)
 {
     lookup *l = arg;
+    dns_cares *dns = l->query->dns;
     int again = 0;
     (void)timeouts;
+    dns->sent--;
+    if (dns->line)
+        event_active(&dns->turn, EV_TIMEOUT, 0);
     if (!l->query->cancelled) {
         if (octets) {
             l->status = judge(l, octets, (size_t)len, &again);
@@ -635,6 +658,31 @@ static void set_timer(dns_cares *dns)
         event_add(&dns->timer, &tv);
     else
         event_del(&dns->timer);
+}
+
+static lookup *next_in_line(dns_cares *dns)
+{
+    lookup *l = dns->line;
+    dns->line = l->next;
+    if (!dns->line)
+        dns->line_end = &dns->line;
+    return l;
+}
+
+/* Those in line, as many as may be sent now. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    dns_cares *dns = arg;
+    (void)fd;
+    (void)what;
+    while (dns->line && dns->sent < AT_ONCE) {
+        lookup *l = next_in_line(dns);
+        if (l->query->cancelled)
+            end_lookup(l->query);
+        else
+            ask(l);
+    }
+    set_timer(dns);
 }
 
 static void start_lookup(dns_cares_query *q, unsigned type, const char *name, size_t len)
@@ -775,7 +823,9 @@ dns_cares *dns_cares_open(struct event_base *base, const dns_cares_options *opti
     if (dns) {
         dns->base = base;
         dns->max_aliases = bounded(options->max_aliases, 5, ALIASES_MAX);
+        dns->line_end = &dns->line;
         event_assign(&dns->timer, base, -1, 0, on_timer, dns);
+        event_assign(&dns->turn, base, -1, 0, on_turn, dns);
         status = ares_library_init(ARES_LIB_INIT_ALL);
         if (status == ARES_SUCCESS) {
             status = open_channel(dns, options);
@@ -799,9 +849,12 @@ void dns_cares_close(dns_cares *dns)
         next = q->next;
         dns_cares_cancel(q);
     }
+    while (dns->line)
+        end_lookup(next_in_line(dns)->query);
     ares_destroy(dns->channel);
     ares_library_cleanup();
     event_del(&dns->timer);
+    event_del(&dns->turn);
     free(dns);
 }
 

@@ -1565,6 +1565,48 @@ static void test_many_queries(void **state)
     dns_cares_close(dns);
 }
 
+static size_t asked;
+
+static void script_count(packet *p, const question *q)
+{
+    asked++;
+    script_by_name(p, q);
+}
+
+/* No more than 100 are sent at once; those in line may be cancelled, get their turn, or end with
+ * the rest. */
+static void test_line(void **state)
+{
+    enum { MANY = 250, AT_ONCE = 100 };
+    static result results[MANY], other;
+    dns_cares_query *queries[MANY];
+    dns_cares *dns = open_with(server.address, 0, PATIENCE);
+    size_t i;
+    (void)state;
+    server.script = script_count;
+    asked = 0;
+    memset(results, 0, sizeof results);
+    memset(&other, 0, sizeof other);
+    for (i = 0; i < MANY; i++) {
+        queries[i] = dns_cares_ask(dns, DNS_CARES_TXT, "silent.example", note, &results[i]);
+        assert_non_null(queries[i]);
+    }
+    assert_non_null(dns_cares_ask(dns, DNS_CARES_TXT, "a.example", note, &other));
+    turn(20);
+    assert_int_equal(asked, AT_ONCE);
+    dns_cares_cancel(queries[5]);
+    dns_cares_cancel(queries[200]);
+    wait_for(&other);
+    assert_int_equal(other.status, DNS_CARES_OK);
+    assert_int_equal(results[AT_ONCE - 1].status, DNS_CARES_TIMEOUT);
+    assert_int_equal(results[5].done + results[200].done, 0);
+    for (i = 0; i < MANY; i++) /* a line again, to be closed with */
+        assert_non_null(dns_cares_ask(dns, DNS_CARES_ADDRESSES, "silent.example", note, &other));
+    turn(2);
+    dns_cares_close(dns);
+    assert_int_equal(other.done, 1);
+}
+
 /* After each number of turns of the loop: before and after it was sent, answered, asked again. */
 static void cancel_after_turns(dns_cares_type type, const char *name)
 {
@@ -1800,6 +1842,7 @@ int main(void)
         TEST(test_cut),
         TEST(test_mutants),
         TEST(test_many_queries),
+        TEST(test_line),
         TEST(test_cancel),
         TEST(test_cancelled_to_the_end),
         TEST(test_within_done),
