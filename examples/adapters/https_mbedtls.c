@@ -115,7 +115,8 @@ static void send_request(https_mbedtls_fetch *f)
     err = mtasts_http_request(request, sizeof request, &len, f->domain, strlen(f->domain),
                               f->options.user_agent, NULL);
     if (err || !tls_stream_write(f->stream, request, len))
-        finish_because(f, MTASTS_ERR_HTTPS_CONNECT, "the request cannot be sent: %s",
+        finish_because(f, err ? MTASTS_ERR_HTTPS_CONNECT : MTASTS_ERR_LIMIT,
+                       "the request cannot be sent: %s",
                        err ? mtasts_strerror((int)err) : "out of memory");
 }
 
@@ -126,7 +127,7 @@ static void read_response(https_mbedtls_fetch *f, const unsigned char *data, siz
     if (!f->body) {
         f->body = malloc(f->options.max_body);
         if (!f->body) {
-            finish_because(f, MTASTS_ERR_HTTPS_CONNECT, "out of memory");
+            finish_because(f, MTASTS_ERR_LIMIT, "out of memory");
             return;
         }
         mtasts_http_init(&f->http, f->body, f->options.max_body);
@@ -148,7 +149,9 @@ static void fail(https_mbedtls_fetch *f)
 {
     const char *why = tls_stream_why_text(f->stream);
     mtasts_chain chain = tls_stream_peer(f->stream)->chain;
-    if (tls_stream_why(f->stream) == TLS_STREAM_HANDSHAKE && chain != MTASTS_CHAIN_UNCHECKED)
+    if (tls_stream_why(f->stream) == TLS_STREAM_NO_MEANS) /* not the policy host's fault */
+        finish_because(f, MTASTS_ERR_LIMIT, "%s", why);
+    else if (tls_stream_why(f->stream) == TLS_STREAM_HANDSHAKE && chain != MTASTS_CHAIN_UNCHECKED)
         finish_because(f, MTASTS_ERR_HTTPS_CERT, "%s", why);
     else if (f->body && tls_stream_why(f->stream) != TLS_STREAM_TIMEOUT)
         finish_because(f, MTASTS_ERR_HTTP_INCOMPLETE, "%s: %s",
@@ -188,8 +191,9 @@ static void on_addresses(void *user, const dns_cares_answer *answer)
     f->query = NULL;
     event_del(&f->deadline);
     if (answer->status != DNS_CARES_OK) {
-        finish_because(f, MTASTS_ERR_HTTPS_CONNECT, "the address of %s: %s", f->host,
-                       dns_cares_text(answer->status));
+        finish_because(
+            f, answer->status == DNS_CARES_NO_MEMORY ? MTASTS_ERR_LIMIT : MTASTS_ERR_HTTPS_CONNECT,
+            "the address of %s: %s", f->host, dns_cares_text(answer->status));
         return;
     }
     memset(&o, 0, sizeof o);
@@ -200,7 +204,7 @@ static void on_addresses(void *user, const dns_cares_answer *answer)
     o.allow_private = f->options.allow_private;
     f->stream = tls_stream_open(&o, answer->addresses, answer->count, on_stream, f);
     if (!f->stream)
-        finish_because(f, MTASTS_ERR_HTTPS_CONNECT, "out of memory");
+        finish_because(f, MTASTS_ERR_LIMIT, "out of memory");
 }
 
 static void on_deadline(evutil_socket_t fd, short events, void *user)

@@ -32,7 +32,8 @@ typedef struct https_mbedtls_options {
 
 /* All of it is good until `done` returns. */
 typedef struct https_mbedtls_result {
-    mtasts_err err;   /* MTASTS_OK; MTASTS_ERR_HTTPS_CONNECT, _CERT; MTASTS_ERR_HTTP_*; for
+    mtasts_err err;   /* MTASTS_OK; MTASTS_ERR_HTTPS_CONNECT, _CERT; MTASTS_ERR_HTTP_*;
+                         MTASTS_ERR_LIMIT: no memory or no descriptor here; for
                          mtasts_client_give_https as it is */
     const char *body; /* the complete body if MTASTS_OK */
     size_t len;

@@ -18,6 +18,7 @@
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
+#include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
@@ -56,6 +57,7 @@ struct tls_stream {
     struct sockaddr_storage addresses[ADDRESSES_MAX];
     size_t address_count, address_next;
     int not_public; /* an address was left out */
+    int no_means;   /* no descriptor, no memory here */
     int64_t end;    /* monotonic milliseconds */
     struct event deadline, attempt;
 
@@ -170,6 +172,26 @@ static const char *system_bundle(void)
     return bundles[i];
 }
 
+/* What stands in an issuer's certificate must allow that: mbedTLS looks at the use of the server's
+ * own only, and passes over name constraints that are not critical. It cannot check those: better
+ * none of that issuer's than one for any name. */
+static int check_issuer(void *user, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    static const unsigned char name_constraints[] = {6, 3, 0x55, 0x1d, 0x1e}; /* its OID */
+    const mbedtls_x509_buf *extensions = &crt->v3_ext;
+    size_t i;
+    (void)user;
+    if (depth == 0)
+        return 0;
+    if (mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
+                                                  MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
+        *flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
+    for (i = 0; i + sizeof name_constraints <= extensions->len; i++)
+        if (memcmp(extensions->p + i, name_constraints, sizeof name_constraints) == 0)
+            *flags |= MBEDTLS_X509_BADCERT_OTHER;
+    return 0;
+}
+
 static int configure(tls_context *context)
 {
     mbedtls_ssl_config *config = &context->config;
@@ -179,6 +201,7 @@ static int configure(tls_context *context)
         return code;
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &context->random);
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_verify(config, check_issuer, NULL);
     mbedtls_ssl_conf_ca_chain(config, &context->roots,
                               context->revoked.raw.p ? &context->revoked : NULL);
     /* SHA-256, 256 bits of curve, 2048 of RSA or better, which public CAs must have: the default of
@@ -534,7 +557,7 @@ static int fail_tls(tls_stream *s, int code, const char *when)
     mbedtls_strerror(code, text, sizeof text);
     explain(s, "TLS failed%s: %s", when, text);
     if (code == MBEDTLS_ERR_SSL_ALLOC_FAILED || code == MBEDTLS_ERR_X509_ALLOC_FAILED)
-        return fail(s, TLS_STREAM_NO_MEMORY);
+        return fail(s, TLS_STREAM_NO_MEANS);
     if (s->state != HANDSHAKE)
         return fail(s, TLS_STREAM_CUT);
     if (is_certificate_error(code)) {
@@ -670,6 +693,8 @@ static int try_address(tls_stream *s, const struct sockaddr_storage *address)
         wait_for(s, EV_WRITE);
         return 1;
     }
+    s->no_means =
+        s->fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
     explain(s, "%s", strerror(errno));
     close_socket(s);
     return 0;
@@ -681,12 +706,19 @@ static void try_next(tls_stream *s)
     while (s->address_next < s->address_count) {
         int64_t share = (s->end - now_ms()) / (int64_t)(s->address_count - s->address_next);
         struct timeval time;
-        if (!try_address(s, &s->addresses[s->address_next++]))
+        if (!try_address(s, &s->addresses[s->address_next++])) {
+            if (s->no_means)
+                break; /* for another neither */
             continue;
+        }
         if (share > s->options.connect_deadline)
             share = s->options.connect_deadline;
         time = interval(share > 0 ? share : 0);
         event_add(&s->attempt, &time);
+        return;
+    }
+    if (s->no_means) {
+        fail(s, TLS_STREAM_NO_MEANS);
         return;
     }
     if (s->address_count > 1) {

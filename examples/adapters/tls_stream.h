@@ -11,6 +11,7 @@
  *   - Revocation: by the CRLs in crl_file only. mbedTLS has no OCSP, neither stapled nor asked for,
  *     and knows nothing of must-staple: a certificate that is on no CRL given here counts as not
  *     revoked.
+ *   - An issuer with name constraints is not trusted: mbedTLS cannot check them.
  *
  * One thread. No callback runs before the function that it was given to has returned. */
 #ifndef TLS_STREAM_H
@@ -57,7 +58,7 @@ typedef enum tls_stream_failure {
     TLS_STREAM_CUT,         /* reset, or ended without close_notify */
     TLS_STREAM_HANDSHAKE,   /* TLS could not be agreed on */
     TLS_STREAM_ALERT,       /* the peer has ended TLS with an alert */
-    TLS_STREAM_NO_MEMORY
+    TLS_STREAM_NO_MEANS     /* no memory, no descriptor: not the peer's fault */
 } tls_stream_failure;
 
 /* Called for each event; `data` only with TLS_STREAM_DATA. It may call any function, close too. */
