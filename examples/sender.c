@@ -272,7 +272,8 @@ static void on_lookup(void *user, mtasts_lookup *lookup)
         print_policy(m, lookup);
         return;
     }
-    if (lookup->learned == MTASTS_LEARNED_TEMPORARY && lookup->diag.err == MTASTS_ERR_LIMIT) {
+    if (!lookup->policy && lookup->learned == MTASTS_LEARNED_TEMPORARY &&
+        (lookup->diag.err == MTASTS_ERR_LIMIT || lookup->diag.err == MTASTS_ERR_STORE)) {
         give_up(m, "deferred", "policy-lookup", mtasts_strerror((int)lookup->diag.err));
         return;
     }

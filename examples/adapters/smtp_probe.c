@@ -394,6 +394,7 @@ static void on_addresses(void *user, const dns_cares_answer *answer)
     tls_stream_options options = {0};
     probe->query = NULL;
     evtimer_del(probe->timer);
+    probe->result.dns = answer->status;
     if (answer->status != DNS_CARES_OK) {
         fail(probe, dns_cares_text(answer->status), NULL, 0);
     } else {
@@ -416,6 +417,8 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
     smtp_probe *probe = user;
     (void)fd;
     (void)what;
+    if (probe->step == STEP_ADDRESSES)
+        probe->result.dns = DNS_CARES_TIMEOUT;
     fail(probe, "it takes too long", NULL, 0);
     end_if_over(probe);
 }

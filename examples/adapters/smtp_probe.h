@@ -58,6 +58,7 @@ typedef enum smtp_probe_stage {
 /* All of it is good until `done` returns. */
 typedef struct smtp_probe_result {
     smtp_probe_stage stage;
+    dns_cares_status dns; /* with SMTP_PROBE_ADDRESS: why there is none; a time-out is no answer */
     mtasts_session session; /* for mtasts_apply_verdict. If TCP did not come up, the MX is not to be
                                judged at all: no mail can go there, with or without TLS */
     int reached;   /* 1: an SMTP server answered EHLO with 250, over TLS too if that is up */
