@@ -16,6 +16,14 @@ int command_lint(int argc, char **argv);
 int command_txt(int argc, char **argv);
 int command_match(int argc, char **argv);
 int command_write(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_refresh(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_show(int argc, char **argv);
+int command_purge(int argc, char **argv);
+
+/* Where policies are stored if no --dir says where. 0: there is no such place. */
+int default_store_dir(char *out, size_t cap);
 
 /* Say "mtasts: ..." on standard error, every argument escaped. Returns EXIT_TROUBLE. */
 int trouble(const char *what, const char *subject, const char *why);

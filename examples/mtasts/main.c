@@ -1,4 +1,5 @@
-/* mtasts - look at MTA-STS policies and TXT records, and at what they mean for MX hosts */
+/* mtasts - look at MTA-STS policies and TXT records, in files and on the network, and at what they
+ * mean for MX hosts and for mail */
 #define MTASTS_IMPLEMENTATION
 #include "common.h"
 
@@ -23,7 +24,34 @@ static const char usage[] =
     "      exit 0 some MX may have it, 1 that depends on TLS, 2 none may\n"
     "  write --mode MODE --max-age SECONDS --mx PATTERN [--mx PATTERN ...] [--domain DOMAIN]\n"
     "        [--id ID]\n"
-    "      a policy on standard output; what to do with it, and its TXT record, on standard error\n"
+    "      a policy on standard output; what to do with it, and its TXT record, on standard "
+    "error\n";
+
+static const char usage_network[] =
+    "\n"
+    "  check [--from FILE] [DOMAIN...]\n"
+    "      what becomes of mail to a domain, seen from here and now: record, policy, MX hosts. "
+    "One\n"
+    "      domain is told at length, several in a table with a line for each. FILE has a domain "
+    "or\n"
+    "      an address a line; # begins a comment. DANE is not looked at, nor local overrides.\n"
+    "      --jobs N (domains at once, 16)  -v (several at length too)  --json (one object a line)\n"
+    "      --no-smtp (do not ask MX hosts: port 25 is often blocked)  --stats (what it took)\n"
+    "      --dir DIR (use and fill this store; without it nothing is remembered)\n"
+    "      exit 0 all protected, 1 something is wrong or missing, or could not be found out,\n"
+    "           2 mail to some domain would not be delivered, 3 also if a line is no domain\n"
+    "  refresh [--dir DIR] DOMAIN... | --all\n"
+    "      fetch policies now, and store them; --all: those stored whose time has come\n"
+    "      exit 0 all known policies are current, 1 some could not be had\n"
+    "    both:  --dns HOST:PORT (default: as in resolv.conf)  --ca FILE (default: this system's)\n"
+    "           --crl FILE  --https-port N  --smtp-port N  --timeout SECONDS (30, for each of "
+    "DNS,\n"
+    "           HTTPS, SMTP)  --allow-private (connect to addresses that are not public)\n"
+    "  list [--dir DIR] [--json]               the policies that are stored\n"
+    "  show [--dir DIR] [--json] DOMAIN...     one of them, with all that is known\n"
+    "  purge [--dir DIR] [--dry-run] [-v]      remove what has expired, or is damaged\n"
+    "      DIR: $XDG_CACHE_HOME/mtasts, ~/.cache/mtasts, for root /var/cache/mtasts\n"
+    "\n"
     "  --version\n"
     "\n"
     "FILE - is standard input. Exit code 3: bad usage, or a file that cannot be read or used.\n"
@@ -41,13 +69,13 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {{"lint", command_lint},
-                    {"txt", command_txt},
-                    {"match", command_match},
-                    {"write", command_write}};
+    } commands[] = {
+        {"lint", command_lint},   {"txt", command_txt},     {"match", command_match},
+        {"write", command_write}, {"check", command_check}, {"refresh", command_refresh},
+        {"list", command_list},   {"show", command_show},   {"purge", command_purge}};
     size_t i;
     if (argc < 2) {
-        fputs(usage, stderr);
+        fprintf(stderr, "%s%s", usage, usage_network);
         return EXIT_TROUBLE;
     }
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -59,7 +87,7 @@ int main(int argc, char **argv)
         return finish(0);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        fputs(usage, stdout);
+        printf("%s%s", usage, usage_network);
         return finish(0);
     }
     return trouble("no such command", argv[1], "see mtasts --help");
