@@ -438,6 +438,7 @@ static int parse_options(sender *s, int argc, char **argv)
         if (!set_option(s, option, optarg))
             return 0;
     /* Two tries for DNS, the second twice as long as the first. */
+    s->options.dns.deadline = s->timeout * 1000;
     s->options.dns.tries = s->timeout ? 2 : 0;
     s->options.dns.timeout = s->timeout * 1000 / 3;
     s->options.https.deadline = s->smtp.deadline = s->timeout * 1000;

@@ -41,6 +41,7 @@ enum {
     UDP_MAX = 1232,     /* octets that no network breaks into fragments */
     ALIASES_MAX = 16,   /* whatever the options say */
     TIMEOUT_MAX = 60000,
+    DEADLINE_MAX = 600000,
     TRIES_MAX = 10,
     NEGATIVE_TTL_MAX = 24 * 3600 /* RFC 2308 5 */
 };
@@ -89,6 +90,7 @@ struct dns_cares {
     struct event turn;        /* of those in line */
     unsigned sent;            /* and not answered */
     unsigned max_aliases;
+    struct timeval deadline; /* of a query */
 };
 
 /* ==== Messages */
@@ -576,6 +578,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *octets
             l->ttl = 0;
         }
         if (again) {
+            l->status = DNS_CARES_TIMEOUT; /* unless it is answered */
             ask(l);
             return;
         }
@@ -647,8 +650,10 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
         answer.status == DNS_CARES_NO_DATA)
         answer.ttl = l->ttl;
     unlink_query(q);
+    q->cancelled = 1; /* if the time was up, c-ares has it still */
+    q->pending++;
     q->done(q->user, &answer); /* which may close `dns` */
-    free_query(q);
+    end_lookup(q);
 }
 
 static void set_timer(dns_cares *dns)
@@ -690,6 +695,7 @@ static void start_lookup(dns_cares_query *q, unsigned type, const char *name, si
     lookup *l = &q->lookups[q->count++];
     l->query = q;
     l->type = type;
+    l->status = DNS_CARES_TIMEOUT; /* unless it is answered */
     l->ttl = UINT32_MAX;
     memcpy(l->name, name, len);
 }
@@ -711,6 +717,7 @@ dns_cares_query *dns_cares_ask(dns_cares *dns, dns_cares_type type, const char *
         q->next->link = &q->next;
     dns->queries = q;
     event_assign(&q->ready, dns->base, -1, 0, on_ready, q);
+    event_add(&q->ready, &dns->deadline); /* or earlier, when all is answered */
     if (len > 0 && name[len - 1] == '.')
         len--;
     if (len >= NAME_TEXT)
@@ -817,12 +824,16 @@ dns_cares *dns_cares_open(struct event_base *base, const dns_cares_options *opti
 {
     static const dns_cares_options defaults;
     dns_cares *dns = calloc(1, sizeof *dns);
+    unsigned deadline;
     int status = ARES_ENOMEM;
     if (!options)
         options = &defaults;
     if (dns) {
         dns->base = base;
         dns->max_aliases = bounded(options->max_aliases, 5, ALIASES_MAX);
+        deadline = bounded(options->deadline, 30000, DEADLINE_MAX);
+        dns->deadline.tv_sec = (time_t)(deadline / 1000);
+        dns->deadline.tv_usec = (suseconds_t)(deadline % 1000 * 1000);
         dns->line_end = &dns->line;
         event_assign(&dns->timer, base, -1, 0, on_timer, dns);
         event_assign(&dns->turn, base, -1, 0, on_turn, dns);

@@ -29,6 +29,7 @@ typedef struct dns_cares_options {
     unsigned max_aliases; /* 0: 5 (RFC 8461 8.2: delegation) */
     unsigned timeout;     /* milliseconds for the first try, doubled with each; 0: 3000 */
     unsigned tries;       /* for each server; 0: 3 */
+    unsigned deadline;    /* milliseconds for a question, with all tries and aliases; 0: 30000 */
 } dns_cares_options;
 
 typedef enum dns_cares_type {

@@ -75,14 +75,17 @@ static const char *own_name(network *net)
 int network_open(network *net, const network_options *options)
 {
     unsigned milliseconds = 1000 * (options->timeout ? options->timeout : DEFAULT_TIMEOUT);
-    dns_cares_options dns = {NULL, 0, 0, DNS_TRIES};
+    dns_cares_options dns;
     char why[256];
     memset(net, 0, sizeof *net);
+    memset(&dns, 0, sizeof dns);
     signal(SIGPIPE, SIG_IGN);
     net->base = event_base_new();
     if (!net->base)
         return trouble("no event loop", NULL, NULL);
     dns.servers = options->dns;
+    dns.tries = DNS_TRIES;
+    dns.deadline = milliseconds;
     dns.timeout = milliseconds / DNS_PATIENCE;
     if (dns.timeout > DNS_FIRST_TRY_MAX)
         dns.timeout = DNS_FIRST_TRY_MAX;

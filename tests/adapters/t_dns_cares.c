@@ -36,6 +36,7 @@ enum {
     /* milliseconds until an answer counts as lost */
     PATIENCE = 60, /* where none comes */
     MIXED = 300,   /* where one comes and another does not */
+    DRIP = 4999,   /* where only the deadline ends it */
     LONG = 5000    /* where all come */
 };
 
@@ -453,6 +454,7 @@ static dns_cares *open_with(const char *servers, unsigned max_aliases, unsigned 
     o.max_aliases = max_aliases;
     o.timeout = timeout;
     o.tries = timeout == PATIENCE || timeout == MIXED ? 1 : 0;
+    o.deadline = timeout == DRIP ? PATIENCE : 0;
     dns = dns_cares_open(server.base, &o, error, sizeof error);
     assert_string_equal(error, "");
     assert_non_null(dns);
@@ -1573,6 +1575,31 @@ static void script_count(packet *p, const question *q)
     script_by_name(p, q);
 }
 
+static void script_deadline(packet *p, const question *q)
+{
+    reply(p, q, 0);
+    if (strcmp(q->name, "alias.example") == 0)
+        alias(p, q->name, "silent.example", 100);
+    else if (strcmp(q->name, "half.example") == 0 && q->type == A)
+        address(p, q->name, q->type, 9);
+    else
+        p->drop = 1;
+}
+
+/* A question has one deadline, whatever its aliases and its tries do; and what has come by then is
+ * an answer. */
+static void test_deadline(void **state)
+{
+    (void)state;
+    assert_string_equal(ask_within(DRIP, script_deadline, DNS_CARES_TXT, "silent.example"),
+                        "TIMEOUT ttl=0");
+    assert_string_equal(ask_within(DRIP, script_deadline, DNS_CARES_TXT, "alias.example"),
+                        "TIMEOUT ttl=0 aliases=1 to silent.example");
+    ask_within(DRIP, script_deadline, DNS_CARES_ADDRESSES, "half.example");
+    assert_int_equal(last.status, DNS_CARES_OK);
+    assert_int_equal(last.count, 1);
+}
+
 /* No more than 100 are sent at once; those in line may be cancelled, get their turn, or end with
  * the rest. */
 static void test_line(void **state)
@@ -1816,38 +1843,17 @@ static int group_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_rcodes),
-        TEST(test_old_server),
-        TEST(test_question),
-        TEST(test_timeout),
-        TEST(test_tries),
-        TEST(test_no_server),
-        TEST(test_second_server),
-        TEST(test_options),
-        TEST(test_names),
-        TEST(test_meaning),
-        TEST(test_txt),
-        TEST(test_tcp),
-        TEST(test_many_records),
-        TEST(test_tcp_failures),
-        TEST(test_chains),
-        TEST(test_aliases),
-        TEST(test_owners),
-        TEST(test_mx),
-        TEST(test_addresses),
-        TEST(test_ttl),
-        TEST(test_forged),
-        TEST(test_malformed),
-        TEST(test_slow),
-        TEST(test_cut),
-        TEST(test_mutants),
-        TEST(test_many_queries),
-        TEST(test_line),
-        TEST(test_cancel),
-        TEST(test_cancelled_to_the_end),
-        TEST(test_within_done),
-        TEST(test_close),
-        TEST(test_close_within_done),
+        TEST(test_rcodes),        TEST(test_old_server),   TEST(test_question),
+        TEST(test_timeout),       TEST(test_tries),        TEST(test_no_server),
+        TEST(test_second_server), TEST(test_options),      TEST(test_names),
+        TEST(test_meaning),       TEST(test_txt),          TEST(test_tcp),
+        TEST(test_many_records),  TEST(test_tcp_failures), TEST(test_chains),
+        TEST(test_aliases),       TEST(test_owners),       TEST(test_mx),
+        TEST(test_addresses),     TEST(test_ttl),          TEST(test_forged),
+        TEST(test_malformed),     TEST(test_slow),         TEST(test_cut),
+        TEST(test_mutants),       TEST(test_many_queries), TEST(test_line),
+        TEST(test_deadline),      TEST(test_cancel),       TEST(test_cancelled_to_the_end),
+        TEST(test_within_done),   TEST(test_close),        TEST(test_close_within_done),
         TEST(test_nothing_left),
     };
     return cmocka_run_group_tests_name("dns_cares", tests, group_start, group_stop);
