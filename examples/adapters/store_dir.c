@@ -338,18 +338,16 @@ mtasts_err store_dir_drop(store_dir *store, const char *domain)
 
 /* ---- all of it */
 
-/* Did a store write this, if perhaps not to the end? */
+/* Did a store write this? It never leaves less than all of it, but a file system may. */
 static int is_ours(const slot *s)
 {
-    size_t n = s->len < sizeof TAG - 1 ? s->len : sizeof TAG - 1;
-    return memcmp(s->text, TAG, n) == 0;
+    return s->len >= sizeof TAG - 1 && memcmp(s->text, TAG, sizeof TAG - 1) == 0;
 }
 
 /* Is it of use to whoever wrote it? No policy lives longer than a year, in any version. */
 static int may_be_used(const slot *s, mtasts_err err, int64_t now)
 {
-    return err == MTASTS_ERR_ENTRY_VERSION && s->len >= sizeof TAG - 1 &&
-           now - s->written < MTASTS_MAX_AGE_MAX;
+    return err == MTASTS_ERR_ENTRY_VERSION && now - s->written < MTASTS_MAX_AGE_MAX;
 }
 
 /* What is there under a name. 0: nothing any more. */
@@ -370,7 +368,7 @@ static int examine(store_dir *store, const char *name, slot *in, int64_t now, st
                                       &item->diag);
     if (item->err == MTASTS_OK)
         item->keep = mtasts_entry_keep(&item->entry, now);
-    else if (in->len || item->err == MTASTS_ERR_ENTRY_VERSION)
+    else
         item->keep = !is_ours(in) || may_be_used(in, item->err, now);
     return in->there;
 }

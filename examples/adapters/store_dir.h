@@ -14,7 +14,7 @@
  *     write to is refused, and one of another user (but root's, and root may use all). What root
  *     writes is given to the directory's owner.
  *   - Only what a store has written is ever removed: files whose name is a domain and which begin
- *     like an entry (or end before that shows), and ".tmp", which a writer leaves that is killed.
+ *     like an entry, and ".tmp", which a writer leaves that is killed.
  *
  * Leave ".lock" where it is while a store is open, and open the store again after the directory was
  * replaced by another.

@@ -301,7 +301,7 @@ static void test_torn(void **state)
         assert_false(exists("example.com"));
         write_file("example.com", t.at, n);
         assert_int_equal(stored(s, "example.com"), -2);
-        assert_int_equal(store_dir_purge(s, NOW, 1, NULL, NULL), n != 13 && n != 14);
+        assert_int_equal(store_dir_purge(s, NOW, 1, NULL, NULL), n > 14);
         if (n % 20 == 0) {
             assert_int_equal(save(s, "example.com", NOW - 20, POLICY, NOW), MTASTS_OK);
             assert_int_equal(stored(s, "example.com"), NOW - 20);
@@ -360,7 +360,7 @@ static void test_others(void **state)
     } rows[] = {
         {"mtasts-entry 2 00000000 000000\n", MTASTS_ERR_ENTRY_VERSION, 0, 0},
         {"mtasts-entry 1 00000000 000003\nabc", MTASTS_ERR_ENTRY_DAMAGED, 1, 1},
-        {"", MTASTS_ERR_ENTRY_VERSION, 0, 1},
+        {"", MTASTS_ERR_ENTRY_VERSION, 0, 0}, /* anybody's */
         {"shopping list\n", MTASTS_ERR_ENTRY_VERSION, 0, 0},
         {"mtasts-entrx", MTASTS_ERR_ENTRY_VERSION, 0, 0},
     };
