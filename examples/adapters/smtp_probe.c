@@ -327,8 +327,9 @@ static void on_data(smtp_probe *probe, const char *data, size_t len)
             continue;
         }
         complete = on_line(probe);
-        if (complete && i + 1 < len) {
-            /* Nobody asked for more. Over STARTTLS that is how plain text gets into TLS. */
+        if (complete && i + 1 < len && probe->step < STEP_TEXT) {
+            /* Nobody asked for more. Over STARTTLS that is how plain text gets into TLS. Once the
+             * mail is taken, it is. */
             fail(probe, "more follows than was asked for: ", data + i + 1, len - i - 1);
         } else if (complete) {
             on_reply(probe);
