@@ -48,6 +48,21 @@ certificate_row 'H1 an expired certificate' h1expired.test expired mta-sts.h1exp
 certificate_row 'H1 a certificate of the future' h1future.test future mta-sts.h1future.test
 certificate_row 'H1 a self-signed certificate' h1own.test self mta-sts.h1own.test
 
+row 'H1 an issuer below the CA' && {
+    issuer below
+    domain h1below.test enforce mx1.mail.test
+    certificate mta-sts.h1below.test below mta-sts.h1below.test
+    check h1below.test --no-smtp
+    expect 'learned == "policy"'
+}
+
+# mbedTLS looks at neither by itself
+issuer for-clients extendedKeyUsage=clientAuth,emailProtection
+issuer for-others 'nameConstraints=permitted;DNS:others.test'
+certificate_row 'H1 an issuer that is not for servers' h1clients.test for-clients \
+    mta-sts.h1clients.test
+certificate_row 'H1 an issuer that is for other names' h1others.test for-others mta-sts.h1others.test
+
 row 'H1 a certificate of a CA that is not trusted' && {
     ca=$dir/other-ca.pem check good.test --no-smtp
     expect 'learned == "failed" and tlsrpt == "sts-webpki-invalid"'

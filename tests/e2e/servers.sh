@@ -135,8 +135,23 @@ END
     done
 }
 
+# issuer NAME EXTENSION...: a CA below ours, for certificates of kind NAME
+issuer() {
+    local name=$1 extension extensions=(-addext basicConstraints=critical,CA:TRUE)
+    shift
+    for extension in "$@"; do
+        extensions+=(-addext "$extension")
+    done
+    openssl req -new -key "$dir/key.pem" -config "$dir/ca/openssl.cnf" -subj "/CN=$name" \
+        "${extensions[@]}" -out "$dir/ca/request.pem"
+    openssl ca -batch -notext -config "$dir/ca/openssl.cnf" -cert "$dir/ca.pem" \
+        -keyfile "$dir/key.pem" -in "$dir/ca/request.pem" -out "$dir/ca/$name.pem" -days 3650 \
+        2>/dev/null
+}
+
 # certificate FILE KIND NAME...: for these names, in $dir/certs/FILE.pem
-#   KIND: good, expired, future, self, cn-only (the first name only as the subject's), revoked
+#   KIND: good, expired, future, self, cn-only (the first name only as the subject's), revoked, or an
+#   issuer's name
 certificate() {
     local out=$dir/certs/$1.pem kind=$2 san="" from to name
     shift 2
@@ -154,9 +169,12 @@ certificate() {
     else
         openssl req -new -key "$dir/key.pem" -config "$dir/ca/openssl.cnf" -subj "/CN=$name" \
             -addext "$san" -out "$dir/ca/request.pem"
-        openssl ca -batch -notext -config "$dir/ca/openssl.cnf" -cert "$dir/ca.pem" \
+        local issuer=$dir/ca/$kind.pem
+        [ -e "$issuer" ] || issuer=$dir/ca.pem
+        openssl ca -batch -notext -config "$dir/ca/openssl.cnf" -cert "$issuer" \
             -keyfile "$dir/key.pem" -in "$dir/ca/request.pem" -out "$out" -startdate "$from" \
             -enddate "$to" 2>/dev/null
+        [ "$issuer" = "$dir/ca.pem" ] || cat "$issuer" >>"$out"
     fi
     if [ "$kind" = revoked ]; then
         openssl ca -config "$dir/ca/openssl.cnf" -cert "$dir/ca.pem" -keyfile "$dir/key.pem" \
