@@ -19,75 +19,19 @@
 #include <event2/event.h>
 
 #include "host_libevent.h"
+#include "world.h"
 
 enum { LONG_MS = 30000, MANY = 50 };
 
 /* ---- the world */
 
-static const char *world_program;
-static pid_t world_pid;
-static int world_in = -1;
-static FILE *world_out;
-static char dir[] = "/tmp/mtasts-host-XXXXXX";
-static char dns_server[64], ca[128];
-static unsigned https_port;
-
 static struct event_base *base;
-
-static char *in_dir(const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return path;
-}
 
 static void write_world(const char *text)
 {
     FILE *f = fopen(in_dir("world"), "w");
     if (!f || fputs(text, f) < 0 || fclose(f))
         abort();
-}
-
-/* Read what the world says up to a line. */
-static void wait_for_line(const char *last)
-{
-    char line[256];
-    while (fgets(line, sizeof line, world_out)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, last) == 0)
-            return;
-        if (strncmp(line, "dns=", 4) == 0)
-            snprintf(dns_server, sizeof dns_server, "%.60s", line + 4);
-        else if (strncmp(line, "https_port=", 11) == 0)
-            https_port = (unsigned)strtoul(line + 11, NULL, 10);
-        else if (strncmp(line, "ca=", 3) == 0)
-            snprintf(ca, sizeof ca, "%.120s", line + 3);
-    }
-    fail_msg("%s does not say %s", world_program, last);
-}
-
-static void start_world(void)
-{
-    int in[2], out[2];
-    if (pipe(in) || pipe(out))
-        abort();
-    world_pid = fork();
-    if (world_pid < 0)
-        abort();
-    if (world_pid == 0) {
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-        execl(world_program, world_program, "--dir", dir, in_dir("world"), (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    world_in = in[1];
-    world_out = fdopen(out[0], "r");
-    if (!world_out)
-        abort();
-    wait_for_line("ready");
 }
 
 static void change_world(const char *text)
@@ -489,26 +433,10 @@ static void test_options(void **state)
 
 /* ---- all of it */
 
-static void empty_dir(const char *path)
-{
-    char file[1024];
-    DIR *d = opendir(path);
-    struct dirent *e;
-    while (d && (e = readdir(d))) {
-        snprintf(file, sizeof file, "%s/%s", path, e->d_name);
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            unlink(file);
-    }
-    if (d)
-        closedir(d);
-}
-
 static int setup(void **state)
 {
     (void)state;
-    signal(SIGPIPE, SIG_IGN); /* of the world's pipe */
-    if (!mkdtemp(dir))
-        abort();
+    make_dir();
     write_world(usual_world);
     start_world();
     base = event_base_new();
@@ -520,16 +448,10 @@ static int teardown(void **state)
     (void)state;
     if (base)
         event_base_free(base);
-    if (world_pid > 0) {
-        close(world_in); /* its standard input ends: so does it */
-        waitpid(world_pid, NULL, 0);
-    }
-    if (world_out)
-        fclose(world_out);
     empty_dir(in_dir("store"));
     rmdir(in_dir("store"));
-    empty_dir(dir);
-    return rmdir(dir);
+    stop_world();
+    return 0;
 }
 
 static int open_descriptors(void)

@@ -27,6 +27,7 @@
 #include <event2/listener.h>
 
 #include "https_mbedtls.h"
+#include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -112,25 +113,9 @@ static const char policy[] = "version: STSv1\nmode: enforce\nmx: mx.example.test
 
 /* ---- the world, and what is open all the time */
 
-static const char *world_program;
-static pid_t world_pid;
-static int world_in = -1;
-static char dir[] = "/tmp/mtasts-https-XXXXXX";
-static char dns_server[64], ca[128], crl[128];
-static unsigned https_port;
-
 static struct event_base *base;
 static dns_cares *dns;
 static tls_context *plain_tls, *revoking_tls; /* without and with the CRL */
-
-static char *in_dir(const char *name)
-{
-    static char paths[4][512];
-    static unsigned turn;
-    char *path = paths[turn++ % COUNT(paths)];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static char *write_file(const char *name, const char *text, size_t len)
 {
@@ -161,56 +146,12 @@ static void write_world(void)
         abort();
 }
 
-static void start_world(void)
-{
-    int in[2], out[2];
-    if (pipe(in) || pipe(out))
-        abort();
-    world_pid = fork();
-    if (world_pid < 0)
-        abort();
-    if (world_pid == 0) {
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-        execl(world_program, world_program, "--dir", dir, in_dir("world"), (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    world_in = in[1];
-    {
-        FILE *f = fdopen(out[0], "r");
-        char line[256];
-        int ready = 0;
-        if (!f)
-            abort();
-        while (!ready && fgets(line, sizeof line, f)) {
-            line[strcspn(line, "\n")] = '\0';
-            ready = strcmp(line, "ready") == 0;
-            if (strncmp(line, "dns=", 4) == 0)
-                snprintf(dns_server, sizeof dns_server, "%.60s", line + 4);
-            else if (strncmp(line, "https_port=", 11) == 0)
-                https_port = (unsigned)strtoul(line + 11, NULL, 10);
-            else if (strncmp(line, "ca=", 3) == 0)
-                snprintf(ca, sizeof ca, "%.120s", line + 3);
-            else if (strncmp(line, "crl=", 4) == 0)
-                snprintf(crl, sizeof crl, "%.120s", line + 4);
-        }
-        fclose(f);
-        if (!ready)
-            fail_msg("%s does not start", world_program);
-    }
-}
-
 static int setup(void **state)
 {
     char error[256];
     dns_cares_options options;
     (void)state;
-    signal(SIGPIPE, SIG_IGN); /* of the world's pipe; that streams need no such thing is tested */
-    if (!mkdtemp(dir))
-        abort();
+    make_dir();
     write_world();
     start_world();
     base = event_base_new();
@@ -225,18 +166,6 @@ static int setup(void **state)
     return 0;
 }
 
-static void remove_dir(void)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    while (d && (e = readdir(d)))
-        if (e->d_name[0] != '.')
-            unlink(in_dir(e->d_name));
-    if (d)
-        closedir(d);
-    rmdir(dir);
-}
-
 /* Whatever has come of the setup. */
 static void clean_up(void)
 {
@@ -245,11 +174,7 @@ static void clean_up(void)
     dns_cares_close(dns);
     if (base)
         event_base_free(base);
-    if (world_pid > 0) {
-        close(world_in); /* its standard input ends: so does it */
-        waitpid(world_pid, NULL, 0);
-    }
-    remove_dir();
+    stop_world();
 }
 
 /* ---- descriptors: none may be left */

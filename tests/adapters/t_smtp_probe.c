@@ -26,19 +26,13 @@
 #include <event2/listener.h>
 
 #include "smtp_probe.h"
+#include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 enum { SHORT_MS = 400, LONG_MS = 30000, SLACK_MS = 5000 };
 
 /* ---- the world, and what is open all the time */
-
-static const char *world_program;
-static pid_t world_pid;
-static int world_in = -1;
-static char dir[] = "/tmp/mtasts-smtp-XXXXXX";
-static char dns_server[64], ca[128], crl[128];
-static unsigned smtp_port;
 
 static struct event_base *base;
 static dns_cares *dns;
@@ -89,13 +83,6 @@ static const row rows[] = {
     {"cert=cn-only", DONE(TRUSTED), 0, "", 0},
 };
 
-static char *in_dir(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return path;
-}
-
 static void write_world(void)
 {
     FILE *f = fopen(in_dir("world"), "w");
@@ -108,51 +95,6 @@ static void write_world(void)
                "dns drop.test fault=drop\ndns own.test a 127.0.0.1\n");
     if (fclose(f))
         abort();
-}
-
-static void read_ports(int fd)
-{
-    FILE *f = fdopen(fd, "r");
-    char line[256];
-    int ready = 0;
-    if (!f)
-        abort();
-    while (!ready && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = '\0';
-        ready = strcmp(line, "ready") == 0;
-        if (strncmp(line, "dns=", 4) == 0)
-            snprintf(dns_server, sizeof dns_server, "%.60s", line + 4);
-        else if (strncmp(line, "smtp_port=", 10) == 0)
-            smtp_port = (unsigned)strtoul(line + 10, NULL, 10);
-        else if (strncmp(line, "ca=", 3) == 0)
-            snprintf(ca, sizeof ca, "%.120s", line + 3);
-        else if (strncmp(line, "crl=", 4) == 0)
-            snprintf(crl, sizeof crl, "%.120s", line + 4);
-    }
-    fclose(f);
-    if (!ready)
-        fail_msg("%s does not start", world_program);
-}
-
-static void start_world(void)
-{
-    int in[2], out[2];
-    if (pipe(in) || pipe(out))
-        abort();
-    world_pid = fork();
-    if (world_pid < 0)
-        abort();
-    if (world_pid == 0) {
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-        execl(world_program, world_program, "--dir", dir, in_dir("world"), (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    world_in = in[1];
-    read_ports(out[0]);
 }
 
 /* But for UDP: c-ares opens and closes its sockets when it likes. */
@@ -863,9 +805,7 @@ static int setup(void **state)
     char error[256];
     dns_cares_options options;
     (void)state;
-    signal(SIGPIPE, SIG_IGN); /* of the world's pipe */
-    if (!mkdtemp(dir))
-        abort();
+    make_dir();
     write_world();
     start_world();
     memset(&options, 0, sizeof options);
@@ -879,21 +819,14 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const files[] = {"world", "ca.pem", "crl.pem"};
-    size_t i;
     (void)state;
     server_close(&own);
     tls_context_close(tls);
     dns_cares_close(dns);
     if (base)
         event_base_free(base);
-    if (world_pid > 0) {
-        close(world_in); /* its standard input ends: so does it */
-        waitpid(world_pid, NULL, 0);
-    }
-    for (i = 0; i < COUNT(files); i++)
-        unlink(in_dir(files[i]));
-    return rmdir(dir);
+    stop_world();
+    return 0;
 }
 
 static int descriptors_before;
