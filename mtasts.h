@@ -1513,9 +1513,10 @@ MTASTS_API void mtasts_client_clear(mtasts_client *client);
  *   flags     0, or MTASTS_LOOKUP_AGAIN before a message is failed for good because of an enforced
  *             policy (RFC 8461 5.1): asks DNS and fetches the policy again, if that was not done
  *             within MTASTS_RETRY_MIN and no retry is pending. With another mtasts_lookup than the
- *             one that is open: if both have the same `policy` (the pointers are equal) there is
- *             nothing newer, and the message may be failed, unless `learned` says that this could
- *             not be found out; else try the MX hosts again.
+ *             one that is open: if the second has another `policy` (the pointers differ), try the MX
+ *             hosts again with that. If it has the same or none there is nothing newer: the message
+ *             may be failed, unless `learned` says that this could not be found out. (Who gives
+ *             MTA-STS up publishes mode none, which is a policy.)
  *   returns   MTASTS_OK: the answer is in *lookup. MTASTS_MORE: lookup->done will be called. An
  *             error (then there is nothing to end): MTASTS_ERR_NAME_* (but an address, which has no
  *             policy: MTASTS_OK); MTASTS_ERR_LIMIT: max_lookups are under way, or no memory for one

@@ -7,7 +7,16 @@
  *     forget DOMAIN    drop what is known of it
  *     quit             at once; the end of the input: when all that is under way has ended
  *
- * and writes a line for each outcome, each MX that was tried, and each event of the client. */
+ * and writes a line for each outcome, each MX that was tried, and each event of the client.
+ *
+ * What it leaves out, and a real one must have:
+ *   - a queue: "deferred" is the end here. With several recipients, one look-up and one plan for
+ *     each domain; what is asked of an MX is never shared between domains;
+ *   - connections that are kept: only for a delivery with the same plan (mtasts_plan_same);
+ *   - DANE, REQUIRETLS, "TLS-Required: No": members of mtasts_delivery, set before each plan;
+ *   - TLS reports: mtasts_verdict.result, and mtasts_lookup.result where there is no policy;
+ *   - the time-outs of RFC 5321 4.5.3.2 (here one deadline for all), HELO, a bound on its mails,
+ *     and its own name taken out of the list of MX hosts (RFC 5321 5.1). */
 #define MTASTS_IMPLEMENTATION
 #include "host_libevent.h"
 #include "smtp_probe.h"
@@ -50,6 +59,7 @@ typedef struct mail {
     size_t mx_count, mx_next;
     int in_clear;           /* on a new connection, since TLS has failed and need not be */
     int refused;            /* the verdict on this session was no */
+    int begun;              /* the verdict was yes, and MAIL was sent */
     int recheck, rechecked; /* an enforced policy has refused; a newer one was looked for */
     const char *reason;     /* why the last MX did not do */
     char text[256];
@@ -119,7 +129,8 @@ static int judge(mail *m, const mtasts_session *session)
 static int is_ready(void *user, const mtasts_session *session)
 {
     mail *m = user;
-    return m->in_clear || judge(m, session);
+    m->begun = m->in_clear || judge(m, session);
+    return m->begun;
 }
 
 static void delivered(mail *m, const smtp_probe_result *result)
@@ -140,7 +151,7 @@ static void connect_mx(mail *m)
     smtp_probe_options options = m->sender->smtp;
     options.no_tls = m->in_clear || m->plan.tls == MTASTS_TLS_NONE;
     options.message = &m->message;
-    m->refused = 0;
+    m->refused = m->begun = 0;
     m->probe = smtp_probe_start(&options, m->mx[m->mx_next - 1], on_probe, m);
     if (!m->probe)
         give_up(m, "deferred", "smtp", "no memory");
@@ -152,6 +163,14 @@ static void on_probe(void *user, const smtp_probe_result *result)
     m->probe = NULL;
     if (result->delivered) {
         delivered(m, result);
+        return;
+    }
+    if (m->begun && result->code >= 500) { /* no other MX will say anything else */
+        give_up(m, "failed", "smtp", result->why);
+        return;
+    }
+    if (m->begun && result->code == 354) { /* it may have the mail: not at once again (RFC 1047) */
+        give_up(m, "deferred", "smtp", result->why);
         return;
     }
     if (result->session.starttls == MTASTS_STARTTLS_FAILED && judge(m, &result->session)) {
@@ -183,11 +202,15 @@ static int connect_next_mx(mail *m)
 /* The answer to the second look-up: 1 if there is another policy, to try all MX hosts with. */
 static int is_newer(mail *m)
 {
-    int newer = m->again.policy != m->lookup.policy;
+    /* An owner who gives MTA-STS up publishes mode none. That nothing is found now is no newer
+     * policy: it may be an attacker's doing. */
+    int newer = m->again.policy && m->again.policy != m->lookup.policy;
     printf("recheck %s %s\n", m->lookup.domain, newer ? "newer" : "same");
-    m->delivery.policy = m->again.policy;
-    m->delivery.override = m->again.override;
-    m->mx_next = 0;
+    if (newer) {
+        m->delivery.policy = m->again.policy;
+        m->delivery.override = m->again.override;
+        m->mx_next = 0;
+    }
     return newer;
 }
 
@@ -277,6 +300,8 @@ static void on_lookup(void *user, mtasts_lookup *lookup)
         give_up(m, "deferred", "policy-lookup", mtasts_strerror((int)lookup->diag.err));
         return;
     }
+    /* Any other TEMPORARY: this sender goes on as if there were no policy, as mail to a domain with
+     * broken DNS always did. To defer is the other choice. */
     m->delivery.policy = lookup->policy;
     m->delivery.override = lookup->override;
     m->query =
@@ -298,8 +323,10 @@ static void start_mail(sender *s, const char *domain, int show)
 {
     mail *m = calloc(1, sizeof *m);
     mtasts_err err;
-    if (!m)
+    if (!m) {
+        printf("%s deferred memory: no memory\n", domain); /* of our own input */
         return;
+    }
     m->sender = s;
     m->show = show;
     m->lookup.done = on_lookup;

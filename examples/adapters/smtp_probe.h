@@ -63,7 +63,8 @@ typedef struct smtp_probe_result {
                                judged at all: no mail can go there, with or without TLS */
     int reached;   /* 1: an SMTP server answered EHLO with 250, over TLS too if that is up */
     int delivered; /* 1: it took the message */
-    int code;      /* of the last answer, 250 and the like; 0: there was none */
+    int code;      /* of the last answer, 250 and the like; 0: there was none. 354 and
+                      not delivered: all was sent, nothing came back; it may have the mail */
     char why[256]; /* what went wrong, in words; "" if nothing did. Nothing in it that the
                                peer has chosen is unescaped */
     const char *tls_version;         /* "TLSv1.2"; "" without TLS */
