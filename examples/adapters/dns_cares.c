@@ -894,12 +894,12 @@ const char *dns_cares_text(dns_cares_status status)
         "the name does not exist",
         "the name has no such record",
         "the name cannot be asked for",
-        "the server failed (SERVFAIL)",
-        "the server refuses to answer",
-        "no server answered in time",
-        "no server can be reached",
+        "the DNS server failed (SERVFAIL)",
+        "the DNS server refuses to answer",
+        "no DNS server answered in time",
+        "no DNS server can be reached",
         "too many aliases, or a circle of them",
-        "the answer is malformed",
+        "the DNS server's answer is malformed",
         "out of memory",
     };
     return (size_t)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";

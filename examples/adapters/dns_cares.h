@@ -54,9 +54,9 @@ typedef enum dns_cares_status {
 
 typedef struct dns_cares_mx {
     unsigned preference;
-    const char
-        *host; /* without the dot at the end; "" is the null MX (RFC 7505). Any octets but NUL:
-                         what is not fit for a name was escaped as \DDD, and so matches nothing */
+    /* Without the dot at the end; "" is the null MX (RFC 7505). Any octets but NUL: what is not fit
+     * for a name was escaped as \DDD, and so matches nothing. */
+    const char *host;
 } dns_cares_mx;
 
 /* All of it is good until `done` returns. */

@@ -4,6 +4,16 @@
  * mtasts_host, and calls mtasts_client_tick when it is time. What a server has of its own (DNS,
  * TLS, a database) goes here in their place.
  *
+ * While a host is open its timer is set, so that event_base_dispatch does not return. A process
+ * that waits for one answer:
+ *
+ *       err = host_libevent_lookup(host, &lookup, domain, len, 0);
+ *       while (err == MTASTS_MORE && !answered)         set by lookup.done
+ *           event_base_loop(base, EVLOOP_ONCE);
+ *
+ * CA, CRL, resolv.conf and the store's directory are opened by host_libevent_open, once: for new
+ * ones (CRLs expire) open another host and close this one. After a fork only one side may use it.
+ *
  * One thread. */
 #ifndef HOST_LIBEVENT_H
 #define HOST_LIBEVENT_H
@@ -39,8 +49,8 @@ typedef struct host_libevent_options {
  *   options   copied; strings, base and user must outlive the host
  *   error     error_size octets for a sentence; written after a failure
  *   returns   NULL after a failure
- *   close     ends all look-ups. Not from inside a callback, `done` of a look-up neither. NULL:
- *             nothing happens.
+ *   close     ends all look-ups: end none of them afterwards. Not from inside a callback, `done` of
+ *             a look-up neither. NULL: nothing happens.
  */
 host_libevent *host_libevent_open(const host_libevent_options *options, char *error,
                                   size_t error_size);
@@ -54,7 +64,8 @@ void host_libevent_end(host_libevent *host, mtasts_lookup *lookup);
 /* host_libevent_wake - after any other call of the client: set the timer anew */
 void host_libevent_wake(host_libevent *host);
 
-/* Its parts, for further use: MX records, probes, the client's other functions. */
+/* Its parts, for further use: MX records, probes (smtp_probe_options.dns and .tls are the caller's
+ * to set), the client's other functions. */
 mtasts_client *host_libevent_client(host_libevent *host);
 dns_cares *host_libevent_dns(host_libevent *host);
 tls_context *host_libevent_tls(host_libevent *host);
