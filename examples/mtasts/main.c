@@ -39,17 +39,23 @@ static const char usage_network[] =
     "      --no-smtp (do not ask MX hosts: port 25 is often blocked)  --stats (what it took)\n"
     "      --dir DIR (use and fill this store; without it nothing is remembered)\n"
     "      exit 0 all protected, 1 something is wrong or missing, or could not be found out,\n"
-    "           2 mail to some domain would not be delivered, 3 also if a line is no domain\n"
+    "           2 mail to some domain would not be delivered, 3 also if a line is no domain,\n"
+    "           130 interrupted\n"
     "  refresh [--dir DIR] DOMAIN... | --all\n"
     "      fetch policies now, and store them; --all: those stored whose time has come\n"
     "      exit 0 all known policies are current, 1 some could not be had\n"
     "    both:  --dns HOST:PORT (default: as in resolv.conf)  --ca FILE (default: this system's)\n"
-    "           --crl FILE  --https-port N  --smtp-port N  --timeout SECONDS (30, for each of "
+    "           --crl FILE (else revocation is not looked at)  --https-port N  --smtp-port N  "
+    "--timeout SECONDS (30, for each of "
     "DNS,\n"
     "           HTTPS, SMTP)  --allow-private (connect to addresses that are not public)\n"
     "  list [--dir DIR] [--json]               the policies that are stored\n"
+    "      exit 0, 1 if a file there cannot be used\n"
     "  show [--dir DIR] [--json] DOMAIN...     one of them, with all that is known\n"
-    "  purge [--dir DIR] [--dry-run] [-v]      remove what has expired, or is damaged\n"
+    "      exit 0 valid, 1 expired or cannot be used, 2 nothing is stored\n"
+    "  purge [--dir DIR] [--dry-run] [-v]      remove entries that have expired or are damaged; "
+    "files\n"
+    "      that no store has written stay\n"
     "      DIR: $XDG_CACHE_HOME/mtasts, ~/.cache/mtasts, for root /var/cache/mtasts\n"
     "\n"
     "  --version\n"
@@ -62,6 +68,17 @@ static int finish(int result)
 {
     return fflush(stdout) || ferror(stdout) ? trouble("cannot write the output", NULL, NULL)
                                             : result;
+}
+
+/* Wherever one looks for it. */
+static int wants_help(char **argv)
+{
+    if (strcmp(argv[1], "help") == 0)
+        return 1;
+    while (*++argv && strcmp(*argv, "--") != 0)
+        if (strcmp(*argv, "--help") == 0 || strcmp(*argv, "-h") == 0)
+            return 1;
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -78,16 +95,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s%s", usage, usage_network);
         return EXIT_TROUBLE;
     }
+    if (wants_help(argv)) {
+        printf("%s%s", usage, usage_network);
+        return finish(0);
+    }
     for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));
     if (strcmp(argv[1], "--version") == 0) {
         printf("mtasts %d.%d.%d\n", MTASTS_VERSION_MAJOR, MTASTS_VERSION_MINOR,
                MTASTS_VERSION_PATCH);
-        return finish(0);
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        printf("%s%s", usage, usage_network);
         return finish(0);
     }
     return trouble("no such command", argv[1], "see mtasts --help");
