@@ -11,8 +11,8 @@
  *     nor what was fetched later. Readers wait for nobody.
  *   - What cannot be read back as the entry that it should be is refused, and told.
  *   - Who can write into the directory can switch the protection off. So one that everybody may
- *     write to is refused, and one of another user (but root's, and root may use all). What root
- *     writes is given to the directory's owner.
+ *     write to is refused, and one of another user (but root's, and root may use all). Its group is
+ *     trusted if it may write there. What root writes is given to the directory's owner.
  *   - Only what a store has written is ever removed: files whose name is a domain and which begin
  *     like an entry, and ".tmp", which a writer leaves that is killed.
  *

@@ -110,8 +110,8 @@ typedef struct tls_stream_peer_info {
 } tls_stream_peer_info;
 
 /* tls_stream_peer - after TLS_STREAM_SECURED; before, all is zero or "". After a failure
- * TLS_STREAM_HANDSHAKE chain is UNTRUSTED, and chain_text says why, if it was for a certificate that
- * cannot be read */
+ * TLS_STREAM_HANDSHAKE chain is UNTRUSTED, and chain_text says why, if it was for a certificate
+ * that cannot be read */
 const tls_stream_peer_info *tls_stream_peer(const tls_stream *stream);
 
 /* tls_stream_address - the address that it is connected to, or tried last; ss_family 0: none */
