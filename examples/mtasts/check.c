@@ -157,6 +157,8 @@ static void print(run *r, slot *s, size_t number)
 {
     if (!r->options.json && !r->table_width && r->printed)
         putchar('\n');
+    if (r->table_width && !r->options.json && !r->printed)
+        check_report_head(stdout, r->table_width);
     if (s->text)
         fwrite(s->text, 1, s->len, stdout);
     else
@@ -200,9 +202,9 @@ static void print_summary(const run *r)
     for (i = 0; i < CHECK_VERDICTS; i++)
         all += r->totals[i];
     if (!r->options.json && r->list.count > 1)
-        printf("%s%zu domains: %zu protected, %zu delivered with something wrong or missing, "
+        printf("%s%zu domain%s: %zu protected, %zu delivered with something wrong or missing, "
                "%zu not delivered, %zu unknown\n",
-               r->table_width ? "" : "\n", all, r->totals[CHECK_PROTECTED],
+               r->table_width ? "" : "\n", all, all == 1 ? "" : "s", r->totals[CHECK_PROTECTED],
                r->totals[CHECK_WARNING], r->totals[CHECK_UNDELIVERED], r->totals[CHECK_UNKNOWN]);
     if (r->interrupted)
         fprintf(stderr, "mtasts: interrupted after %zu of %zu domains\n", all, r->list.count);
@@ -261,7 +263,7 @@ static void limit_jobs(run *r)
 
 static int table_width(const domains *list)
 {
-    size_t i, width = 0;
+    size_t i, width = strlen("DOMAIN");
     for (i = 0; i < list->count; i++) {
         size_t n = strlen(list->names[i]);
         width = n > width ? n : width;

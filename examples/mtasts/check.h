@@ -24,7 +24,7 @@ typedef enum check_mx_state {
     CHECK_MX_DELIVER = 0,
     CHECK_MX_REFUSED,     /* the policy forbids it: check_mx.verdict says why */
     CHECK_MX_DEAD,        /* it takes no mail, whatever the policy is */
-    CHECK_MX_UNREACHABLE, /* no connection from here */
+    CHECK_MX_UNREACHABLE, /* no connection from here, or no final answer: a sender tries again */
     CHECK_MX_NOT_ASKED
 } check_mx_state;
 
@@ -86,8 +86,13 @@ const char *check_verdict_name(check_verdict verdict);
 /* The one sentence about the domain, without a full stop. */
 void check_sentence(FILE *f, const check_domain *d);
 
-/* A block of lines; a line of a table whose first column has this width; a line of JSON. */
+/* Whether mail to an MX that it would be delivered to is sent without TLS. */
+int check_in_clear(const check_mx *mx);
+
+/* A block of lines; a line of a table whose first column has this width, and the line above all; a
+ * line of JSON. */
 void check_report_block(FILE *f, const check_domain *d);
+void check_report_head(FILE *f, int width);
 void check_report_line(FILE *f, const check_domain *d, int width);
 void check_report_json(FILE *f, const check_domain *d);
 

@@ -6,7 +6,10 @@
 #include "check.h"
 #include "common.h"
 
-enum { NAMED = 3 }; /* MX hosts that a sentence names */
+enum {
+    NAMED = 3, /* MX hosts that a sentence names */
+    DAY = 24 * 3600
+};
 
 const char *check_verdict_name(check_verdict verdict)
 {
@@ -21,6 +24,18 @@ static int is_dns_trouble(const probe *p)
            p->dns != DNS_CARES_NO_DATA && p->dns != DNS_CARES_BAD_NAME;
 }
 
+/* It said nothing in time, or that it has no time now. A sender would wait longer (RFC 5321
+ * 4.5.3.2), and come again. */
+static int is_undecided(const probe *p)
+{
+    return p->stage >= SMTP_PROBE_GREETING && !p->reached && p->code < 500;
+}
+
+int check_in_clear(const check_mx *mx)
+{
+    return mx->state == CHECK_MX_DELIVER && mx->probe->session.starttls != MTASTS_STARTTLS_DONE;
+}
+
 static void judge_mx(check_mx *mx, const mtasts_delivery *delivery)
 {
     const mtasts_session *session = mx->probe ? &mx->probe->session : NULL;
@@ -32,7 +47,8 @@ static void judge_mx(check_mx *mx, const mtasts_delivery *delivery)
         mx->state = CHECK_MX_DEAD;
     else if (!mx->probe)
         mx->state = CHECK_MX_NOT_ASKED;
-    else if (mx->probe->stage == SMTP_PROBE_CONNECT || is_dns_trouble(mx->probe))
+    else if (mx->probe->stage == SMTP_PROBE_CONNECT || is_dns_trouble(mx->probe) ||
+             is_undecided(mx->probe))
         mx->state = CHECK_MX_UNREACHABLE;
     else if (!mx->probe->reached)
         mx->state = CHECK_MX_DEAD;
@@ -86,14 +102,18 @@ static void remark_mx(FILE *f, const check_mx *mx)
         fputs(mtasts_strerror((int)mx->err), f);
     else if (mx->state == CHECK_MX_DEAD)
         fputs(mx->probe->why, f);
+    else if (mx->verdict.reason)
+        fprintf(f, "%s%s", mtasts_reason_text((int)mx->verdict.reason),
+                check_in_clear(mx) ? ", so that mail goes there in clear text" : "");
     else
-        fputs(mtasts_reason_text((int)mx->verdict.reason), f);
+        fputs("mail goes there in clear text", f);
 }
 
 static int is_faulty(const check_mx *mx)
 {
     return mx->state == CHECK_MX_REFUSED || mx->state == CHECK_MX_DEAD ||
-           mx->state == CHECK_MX_UNREACHABLE || mx->verdict.reason != MTASTS_REASON_OK;
+           mx->state == CHECK_MX_UNREACHABLE || mx->verdict.reason != MTASTS_REASON_OK ||
+           check_in_clear(mx);
 }
 
 static void remark_faulty(FILE *f, const check_domain *d)
@@ -128,6 +148,12 @@ static void remark_policy(FILE *f, const check_domain *d)
     if (r->honour && r->policy.mode == MTASTS_MODE_TESTING) {
         separate(f);
         fputs("its policy is in mode testing, which protects nothing", f);
+    }
+    if (r->honour && r->policy.mode == MTASTS_MODE_ENFORCE && r->policy.max_age < DAY) {
+        char age[SPAN_SIZE];
+        separate(f);
+        fprintf(f, "its max_age is only %s, and the protection ends that soon after the last fetch",
+                span(age, (int64_t)r->policy.max_age));
     }
     if (r->honour && r->policy.quirks) {
         separate(f);
@@ -212,8 +238,13 @@ void check_sentence(FILE *f, const check_domain *d)
                                            {"mail to ", " would be delivered, but "},
                                            {"mail to ", " would not be delivered: "},
                                            {"what becomes of mail to ", " cannot be told: "}};
+    if (d->verdict == CHECK_PROTECTED && !d->pool) {
+        fprintf(f, "mail to %s would go to %s over verified TLS only (%s not asked)", d->name,
+                d->remark, count(d, CHECK_MX_NOT_ASKED) == 1 ? "it was" : "they were");
+        return;
+    }
     fprintf(f, "%s%s%s%s", forms[d->verdict][0], d->name, forms[d->verdict][1],
             d->remark ? d->remark : "out of memory");
     if (d->verdict == CHECK_PROTECTED)
-        fprintf(f, ", over verified TLS%s)", d->pool ? "" : " if it offers that: not tried");
+        fputs(", over verified TLS)", f);
 }

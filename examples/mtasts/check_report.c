@@ -251,14 +251,15 @@ static void say_mx_verdict(FILE *f, const check_mx *mx)
     const char *result = mtasts_tlsrpt_result_name((int)mx->verdict.result);
     switch (mx->state) {
     case CHECK_MX_DELIVER:
+        fprintf(f, "would be delivered here%s",
+                check_in_clear(mx)                  ? ", in clear text"
+                : mx->plan.mode == MTASTS_MODE_NONE ? ", whatever the certificate is"
+                                                    : "");
         if (mx->verdict.reason)
-            fprintf(f, "delivered here; not if the policy was enforced: %s (%s)", reason, result);
-        else
-            fprintf(f, "delivered here%s",
-                    mx->plan.mode == MTASTS_MODE_NONE ? ", whatever the certificate is" : "");
+            fprintf(f, "; not if the policy was enforced: %s (%s)", reason, result);
         break;
     case CHECK_MX_REFUSED:
-        fprintf(f, "not delivered here: %s (%s)", reason, result);
+        fprintf(f, "would not be delivered here: %s (%s)", reason, result);
         break;
     case CHECK_MX_DEAD:
         fprintf(f, "takes no mail: %s", mx->err ? mtasts_strerror((int)mx->err) : mx->probe->why);
@@ -322,6 +323,11 @@ void check_report_block(FILE *f, const check_domain *d)
     }
 }
 
+void check_report_head(FILE *f, int width)
+{
+    fprintf(f, "%-*s  %-13s  %-7s  %s\n", width, "DOMAIN", "VERDICT", "MODE", "WHY");
+}
+
 void check_report_line(FILE *f, const check_domain *d, int width)
 {
     const char *mode = d->result.honour ? mtasts_mode_name((int)d->result.policy.mode) : "-";
@@ -332,20 +338,22 @@ void check_report_line(FILE *f, const check_domain *d, int width)
 /* ---- JSON
  *
  * One object a line. Members are added at times, never renamed; null is "not known" or "none".
- * Times are Unix seconds. What is hostile has \xHH for octets that are not printable ASCII.
+ * Times are ISO 8601 in UTC, "2027-01-31T23:59:59Z". What is hostile is escaped as by put_json.
  *
  *   domain, verdict (protected, warning, not-delivered, unknown), sentence, milliseconds
  *   learned       nothing, none, policy, temporary, failed: mtasts_learned
  *   error         MTASTS_ERR_*, why there is no policy to be had now
  *   result        its RFC 8460 result type
- *   txt           status ("ok" or why not), ttl, aliases, name (where they led to), count, records
- *   https         result (MTASTS_OK, MTASTS_ERR_*), why, address, tls, status, certificate_until,
- *                 milliseconds; null: it was not asked
+ *   txt           status (ok, no-name, no-data, bad-name, servfail, refused, timeout, no-server,
+ *                 aliases, malformed, no-memory), ttl, aliases, name (where they led to), count,
+ *                 records
+ *   https         status (0: there was no response), error (MTASTS_ERR_*), why, address, tls,
+ *                 certificate_until, milliseconds; null: it was not asked
  *   policy        the one in force: mode, max_age, fetched_now, fetched, expires, id, mx, mx_count,
  *                 quirks; findings: of what is served now (severity, code, message, hint, line,
  *                 column). mode is null, and nothing but findings there, if none is in force; null:
  *                 there is none at all
- *   mx_status, mx_count, mx_null, mx_implicit (no MX record: the domain itself)
+ *   mx_status (as that of txt), mx_count, mx_null, mx_implicit (no MX record: the domain itself)
  *   mx            at most 20: host, preference, pattern (of the policy, that fits), verdict
  *                 (deliver, refused, dead, unreachable, not-asked), result (RFC 8460), reason, and
  *                 of those that were asked starttls (not-offered, failed, done), tls, certificate
@@ -363,19 +371,46 @@ static void member(FILE *f, const char *name, const char *text)
     fputs(text ? "\"" : "", f);
 }
 
-static void json_time(FILE *f, const char *name, int64_t when)
+static const char *or_null(const char *text)
 {
-    if (when)
-        fprintf(f, ", \"%s\": %lld", name, (long long)when);
-    else
-        member(f, name, NULL);
+    return *text ? text : NULL;
+}
+
+/* What DNS had to say, for a program. */
+static const char *dns_word(dns_cares_status status)
+{
+    switch (status) {
+    case DNS_CARES_OK:
+        return "ok";
+    case DNS_CARES_NO_NAME:
+        return "no-name";
+    case DNS_CARES_NO_DATA:
+        return "no-data";
+    case DNS_CARES_BAD_NAME:
+        return "bad-name";
+    case DNS_CARES_SERVFAIL:
+        return "servfail";
+    case DNS_CARES_REFUSED:
+        return "refused";
+    case DNS_CARES_TIMEOUT:
+        return "timeout";
+    case DNS_CARES_NO_SERVER:
+        return "no-server";
+    case DNS_CARES_ALIASES:
+        return "aliases";
+    case DNS_CARES_MALFORMED:
+        return "malformed";
+    case DNS_CARES_NO_MEMORY:
+    default:
+        return "no-memory";
+    }
 }
 
 static void json_txt(FILE *f, const lookup_txt *txt)
 {
     size_t i;
     fputs(", \"txt\": {\"status\": ", f);
-    put_json_z(f, txt->status == DNS_CARES_OK ? "ok" : dns_cares_text(txt->status));
+    put_json_z(f, dns_word(txt->status));
     fprintf(f, ", \"ttl\": %lu, \"aliases\": %u", (unsigned long)txt->ttl, txt->aliases);
     fputs(", \"name\": ", f);
     put_json_z(f, txt->target);
@@ -393,13 +428,12 @@ static void json_https(FILE *f, const lookup_https *https)
         member(f, "https", NULL);
         return;
     }
-    fputs(", \"https\": {\"result\": ", f);
-    put_json_z(f, mtasts_err_name((int)https->err));
-    member(f, "why", https->why);
-    member(f, "address", https->address);
-    member(f, "tls", https->tls);
-    fprintf(f, ", \"status\": %d", https->status);
-    json_time(f, "certificate_until", https->not_after);
+    fprintf(f, ", \"https\": {\"status\": %d", https->status);
+    member(f, "error", https->err ? mtasts_err_name((int)https->err) : NULL);
+    member(f, "why", or_null(https->why));
+    member(f, "address", or_null(https->address));
+    member(f, "tls", or_null(https->tls));
+    put_json_time(f, "certificate_until", https->not_after);
     fprintf(f, ", \"milliseconds\": %u}", https->milliseconds);
 }
 
@@ -434,8 +468,8 @@ static void json_mode(FILE *f, const mtasts_result *r)
     fprintf(f, "\"mode\": \"%s\", \"max_age\": %lu, \"fetched_now\": %s",
             mtasts_mode_name((int)policy->mode), (unsigned long)policy->max_age,
             r->fetched ? "true" : "false");
-    json_time(f, "fetched", r->entry.fetched);
-    json_time(f, "expires", r->entry.expires);
+    put_json_time(f, "fetched", r->entry.fetched);
+    put_json_time(f, "expires", r->entry.expires);
     fputs(", \"id\": ", f);
     put_json(f, r->entry.id.ptr, r->entry.id.len);
     fputs(", \"mx\": [", f);
@@ -486,16 +520,16 @@ static void json_probe(FILE *f, const probe *p)
     static const char *const starttls[] = {"not-offered", "failed", "done"};
     size_t i;
     member(f, "starttls", p->reached ? starttls[p->session.starttls] : NULL);
-    member(f, "tls", *p->tls ? p->tls : NULL);
+    member(f, "tls", or_null(p->tls));
     member(f, "certificate", certificate_word(p));
-    json_time(f, "certificate_until", p->not_after);
+    put_json_time(f, "certificate_until", p->not_after);
     fputs(", \"names\": [", f);
     for (i = 0; i < p->kept; i++) {
         fputs(i ? ", " : "", f);
         put_json(f, p->names[i], p->lens[i]);
     }
     fputc(']', f);
-    member(f, "why", p->why);
+    member(f, "why", or_null(p->why));
 }
 
 static void json_mx(FILE *f, const check_mx *mx)
@@ -542,7 +576,7 @@ void check_report_json(FILE *f, const check_domain *d)
     json_policy(f, d);
     fprintf(f, ", \"mx_count\": %zu, \"mx_null\": %s, \"mx_implicit\": %s", d->mx_count,
             d->mx_null ? "true" : "false", d->mx_implicit ? "true" : "false");
-    member(f, "mx_status", d->mx_status == DNS_CARES_OK ? "ok" : dns_cares_text(d->mx_status));
+    member(f, "mx_status", dns_word(d->mx_status));
     fputs(", \"mx\": [", f);
     for (i = 0; i < d->mx_shown; i++) {
         fputs(i ? ", " : "", f);

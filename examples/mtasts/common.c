@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int trouble(const char *what, const char *subject, const char *why)
 {
@@ -61,10 +63,16 @@ void put_escaped(FILE *f, const char *text, size_t len)
 
 void put_json(FILE *f, const char *text, size_t len)
 {
+    static const char blanks[] = "\n\r\t", letters[] = "nrt";
     char out[5];
     size_t i, j;
     fputc('"', f);
     for (i = 0; i < len; i++) {
+        const char *blank = text[i] ? strchr(blanks, text[i]) : NULL;
+        if (blank) {
+            fprintf(f, "\\%c", letters[blank - blanks]);
+            continue;
+        }
         mtasts_escape(out, sizeof out, text + i, 1);
         for (j = 0; out[j]; j++) {
             if (out[j] == '"' || out[j] == '\\')
@@ -78,6 +86,25 @@ void put_json(FILE *f, const char *text, size_t len)
 void put_json_z(FILE *f, const char *text)
 {
     put_json(f, text, strlen(text));
+}
+
+const char *timestamp(char out[TIMESTAMP_SIZE], int64_t at)
+{
+    time_t t = (time_t)at;
+    struct tm tm;
+    if (at > 253402300799 || !gmtime_r(&t, &tm) ||
+        !strftime(out, TIMESTAMP_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        snprintf(out, TIMESTAMP_SIZE, "%" PRId64, at);
+    return out;
+}
+
+void put_json_time(FILE *f, const char *name, int64_t at)
+{
+    char when[TIMESTAMP_SIZE];
+    if (at)
+        fprintf(f, ", \"%s\": \"%s\"", name, timestamp(when, at));
+    else
+        fprintf(f, ", \"%s\": null", name);
 }
 
 void put_caret(FILE *f, size_t number, const char *line, size_t len, size_t column)

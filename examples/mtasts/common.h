@@ -5,6 +5,7 @@
 #define COMMON_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "mtasts.h"
@@ -38,9 +39,17 @@ char *read_some(const char *path, size_t max, size_t *len);
 /* Octets escaped as by mtasts_escape, to a stream. */
 void put_escaped(FILE *f, const char *text, size_t len);
 
-/* A JSON string, quotes included; octets outside printable ASCII escaped as by mtasts_escape. */
+/* A JSON string, quotes included. New lines, returns and tabs are JSON's own \n, \r, \t; other octets
+ * outside printable ASCII, and the backslash, are escaped as by mtasts_escape. */
 void put_json(FILE *f, const char *text, size_t len);
 void put_json_z(FILE *f, const char *text);
+
+/* "2027-01-31T23:59:59Z"; Unix seconds if the year has more digits than a calendar. Returns out. */
+enum { TIMESTAMP_SIZE = 32 };
+const char *timestamp(char out[TIMESTAMP_SIZE], int64_t at);
+
+/* A member of a JSON object that is not the first; 0 is null: never, or not known. */
+void put_json_time(FILE *f, const char *name, int64_t at);
 
 /* A line of input with a caret below its octet number `column` (from 1), cut to fit a screen. */
 void put_caret(FILE *f, size_t number, const char *line, size_t len, size_t column);

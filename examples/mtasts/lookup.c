@@ -234,8 +234,11 @@ void lookup_why(FILE *f, const lookup *l, const mtasts_result *result)
         fprintf(f, "the last fetch failed, and it is too early for the next: %s",
                 mtasts_strerror((int)diag->err));
     } else if (l->https.asked && l->https.err != MTASTS_OK) {
-        fprintf(f, "%s%s%s", mtasts_strerror((int)l->https.err), *l->https.why ? ": " : "",
-                l->https.why);
+        const char *what = mtasts_strerror((int)l->https.err);
+        if (strstr(l->https.why, what)) /* it says so itself, and where */
+            fputs(l->https.why, f);
+        else
+            fprintf(f, "%s%s%s", what, *l->https.why ? ": " : "", l->https.why);
     } else {
         diag_why(f, l, diag);
     }

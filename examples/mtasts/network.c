@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,12 +32,30 @@ static int port_option(const char *name, const char *value, unsigned *port)
     return parse_number(value, 1, 65535, port) ? 0 : trouble(name, value, "1 to 65535");
 }
 
+/* Of "HOST", "HOST:PORT" and "[HOST]:PORT", with commas between several; c-ares takes any number. */
+static int ports_fit(const char *servers)
+{
+    while (*servers) {
+        const char *end = servers + strcspn(servers, ",");
+        const char *colon = servers + (*servers == '[' ? strcspn(servers, "],") : 0);
+        colon += strcspn(colon, ":,");
+        /* with two it is an IPv6 address */
+        if (*colon == ':' && !memchr(colon + 1, ':', (size_t)(end - colon - 1))) {
+            unsigned long port = strtoul(colon + 1, NULL, 10);
+            if (port < 1 || port > 65535)
+                return 0;
+        }
+        servers = end + (*end == ',');
+    }
+    return 1;
+}
+
 int network_option(network_options *options, int option, const char *value, char **argv)
 {
     switch (option) {
     case OPTION_DNS:
         options->dns = value;
-        return 0;
+        return ports_fit(value) ? 0 : trouble("--dns", value, "the port: 1 to 65535");
     case OPTION_CA:
         options->ca = value;
         return 0;
@@ -93,8 +112,13 @@ int network_open(network *net, const network_options *options)
     if (!net->dns)
         return trouble("DNS", options->dns, why);
     net->tls = tls_context_open(options->ca, options->crl, why, sizeof why);
-    if (!net->tls)
+    if (!net->tls) {
+        int no_roots = !options->ca && !(options->crl && strstr(why, options->crl));
+        size_t len = strlen(why);
+        snprintf(why + len, sizeof why - len, "%s",
+                 no_roots ? " (--ca FILE, or install ca-certificates)" : "");
         return trouble("TLS", NULL, why);
+    }
     if (options->dir) {
         net->store = store_dir_open(options->dir, 1, why, sizeof why);
         if (!net->store)

@@ -84,6 +84,7 @@ static void finished(void *user, const smtp_probe_result *result)
     p->dns = result->dns;
     p->session = result->session;
     p->reached = result->reached;
+    p->code = result->code;
     p->not_before = result->not_before;
     p->not_after = result->not_after;
     snprintf(p->why, sizeof p->why, "%s", result->why);

@@ -28,6 +28,7 @@ struct probe {
     dns_cares_status dns;
     mtasts_session session;
     int reached;
+    int code; /* of its last answer; 0: there was none */
     char why[256];
     char tls[16];
     char *names[PROBE_NAMES]; /* the first of its certificate; hostile */

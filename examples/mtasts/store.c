@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4096, LEFT_SIZE = 48, TIME_SIZE = 32 };
+enum { PATH_SIZE = 4096, LEFT_SIZE = 48 };
 
 typedef struct view {
     int64_t now;
@@ -55,24 +55,14 @@ static const char *duration(char *out, int64_t seconds)
     return out;
 }
 
-/* ISO 8601 in UTC; Unix seconds if the year has more digits than a calendar. */
-static const char *date(char *out, int64_t at)
-{
-    time_t t = (time_t)at;
-    struct tm tm;
-    if (at > 253402300799 || !gmtime_r(&t, &tm) ||
-        !strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        snprintf(out, TIME_SIZE, "%" PRId64, at);
-    return out;
-}
-
 static void put_time(const char *name, int64_t at, int64_t now, const char *is_over)
 {
-    char when[TIME_SIZE], left[LEFT_SIZE];
+    char when[TIMESTAMP_SIZE], left[LEFT_SIZE];
     if (at > now)
-        printf("  %-9s %s, in %s\n", name, date(when, at), duration(left, at - now));
+        printf("  %-9s %s, in %s\n", name, timestamp(when, at), duration(left, at - now));
     else
-        printf("  %-9s %s, %s ago%s\n", name, date(when, at), duration(left, now - at), is_over);
+        printf("  %-9s %s, %s ago%s\n", name, timestamp(when, at), duration(left, now - at),
+               is_over);
 }
 
 /* ---- one entry */
@@ -150,10 +140,9 @@ static void list_text(const mtasts_entry *e, int64_t now)
            e->refresh > now ? duration(due, e->refresh - now) : "due", e->failures);
 }
 
-static void json_time(const char *name, int64_t at)
+static const char *kind(const mtasts_entry *e)
 {
-    char when[TIME_SIZE];
-    printf(", \"%s\": \"%s\"", name, date(when, at));
+    return e->policy.text.ptr ? "policy" : e->failures && !e->no_record ? "failure" : "absence";
 }
 
 static void json_entry(const mtasts_entry *e, const view *v)
@@ -162,18 +151,19 @@ static void json_entry(const mtasts_entry *e, const view *v)
     size_t cursor = 0;
     printf("{\"domain\": ");
     put_json(stdout, e->domain.ptr, e->domain.len);
-    printf(", \"valid\": %s", mtasts_entry_valid(e, v->now) ? "true" : "false");
-    json_time("fetched", e->fetched);
-    json_time("expires", e->expires);
-    json_time("refresh", e->refresh);
-    json_time("checked", e->checked);
-    json_time("used", e->used);
+    printf(", \"kind\": \"%s\", \"valid\": %s", kind(e),
+           mtasts_entry_valid(e, v->now) ? "true" : "false");
+    put_json_time(stdout, "fetched", e->fetched);
+    put_json_time(stdout, "expires", e->expires);
+    put_json_time(stdout, "refresh", e->refresh);
+    put_json_time(stdout, "checked", e->checked);
+    put_json_time(stdout, "used", e->used);
     printf(", \"failures\": %" PRIu32, e->failures);
     if (e->failures) {
         printf(", \"failed\": \"%s\", \"failed_id\": ", mtasts_err_name((int)e->failed));
         put_json(stdout, e->failed_id.ptr, e->failed_id.len);
         printf(", \"no_record\": %s", e->no_record ? "true" : "false");
-        json_time("retry", e->retry);
+        put_json_time(stdout, "retry", e->retry);
     }
     if (e->policy.text.ptr) {
         printf(", \"mode\": \"%s\", \"id\": ", mode_of(e));
