@@ -100,7 +100,7 @@ void dns_cares_cancel(dns_cares_query *query);
  * MTASTS_ERR_NO_RECORD, MTASTS_ERR_DNS or MTASTS_ERR_DNS_CNAME */
 mtasts_err dns_cares_err(dns_cares_status status);
 
-/* dns_cares_text - "the name does not exist", "the DNS server failed (SERVFAIL)", ...; never NULL */
+/* dns_cares_text - "the name does not exist", "the DNS server failed (SERVFAIL)"; never NULL */
 const char *dns_cares_text(dns_cares_status status);
 
 #endif
