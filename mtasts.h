@@ -521,7 +521,7 @@ MTASTS_API mtasts_err mtasts_record_write(char *out, size_t cap, size_t *len, co
  * MTASTS_FETCH_TIME_MAX. */
 #define MTASTS_HTTP_OVERHEAD_MAX 32768u /* octets that are not body: head and framing */
 #define MTASTS_HTTP_FIELDS_MAX   128u   /* fields in head and trailer together */
-#define MTASTS_HTTP_LINE_MAX     256u   /* octets of a line that matters; others may be longer */
+#define MTASTS_HTTP_LINE_MAX     256u   /* octets of a field's name, and of a line that matters */
 #define MTASTS_URL_SIZE          (MTASTS_NAME_SIZE + 32u)
 
 /* mtasts_txt_name, mtasts_policy_host - where a policy domain publishes
@@ -1465,7 +1465,7 @@ typedef struct mtasts_lookup {
     int cached;                    /* 1: from memory or store, nobody was asked now */
     int64_t expires;               /* of policy */
     char domain[MTASTS_NAME_SIZE]; /* the policy domain */
-    char id[MTASTS_ID_MAX + 1];    /* the policy's id; "" without */
+    char id[MTASTS_ID_MAX + 1];    /* the policy's id; "" without, and if max_age is 0 */
 
     mtasts_policy pinned_;
     mtastsi_ring ring_;
@@ -1697,11 +1697,15 @@ static int mtastsi_same_text(const char *a, const char *b, size_t len)
     return 1;
 }
 
+static int mtastsi_like(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    return a_len == b_len && mtastsi_same_text(a, b, a_len);
+}
+
 /* A counted string against a literal. */
 #define MTASTSI_IS(ptr, len, literal) \
     ((len) == sizeof(literal) - 1 && memcmp((ptr), (literal), sizeof(literal) - 1) == 0)
-#define MTASTSI_LIKE(ptr, len, literal) \
-    ((len) == sizeof(literal) - 1 && mtastsi_same_text((ptr), (literal), sizeof(literal) - 1))
+#define MTASTSI_LIKE(ptr, len, literal) mtastsi_like((ptr), (len), (literal), sizeof(literal) - 1)
 
 /* Text going to a caller's buffer; counts on when that is full. */
 typedef struct mtastsi_out {
@@ -1958,6 +1962,10 @@ typedef struct mtastsi_name {
 static mtastsi_name mtastsi_name_error(mtasts_err err, size_t at)
 {
     mtastsi_name name = {0, at, 0, err};
+    if (at > MTASTS_NAME_MAX) { /* it was too long before that */
+        name.end = MTASTS_NAME_MAX;
+        name.err = MTASTS_ERR_NAME_LONG;
+    }
     return name;
 }
 
@@ -1979,10 +1987,10 @@ static mtastsi_name mtastsi_name_read(const char *p, size_t len)
         }
         if (p[start] == '-')
             return mtastsi_name_error(MTASTS_ERR_NAME_HYPHEN, start);
-        if (p[i - 1] == '-')
-            return mtastsi_name_error(MTASTS_ERR_NAME_HYPHEN, i - 1);
         if (i - start > MTASTS_LABEL_MAX)
             return mtastsi_name_error(MTASTS_ERR_NAME_LONG_LABEL, start + MTASTS_LABEL_MAX);
+        if (p[i - 1] == '-')
+            return mtastsi_name_error(MTASTS_ERR_NAME_HYPHEN, i - 1);
         name.len = i;
         if (i == len || p[i] != '.')
             break;
@@ -3186,8 +3194,8 @@ MTASTS_API mtasts_err mtasts_http_check(int status, mtasts_str content_type,
         return err;
     if (!mtasts_media_type_ok(content_type.ptr, content_type.len))
         return MTASTS_ERR_HTTP_MEDIA_TYPE;
-    if (content_encoding.ptr &&
-        !MTASTSI_LIKE(content_encoding.ptr, content_encoding.len, "identity"))
+    if (content_encoding.ptr ? !MTASTSI_LIKE(content_encoding.ptr, content_encoding.len, "identity")
+                             : content_encoding.len != 0)
         return MTASTS_ERR_HTTP_CODING;
     if (body_len > MTASTS_POLICY_MAX)
         return MTASTS_ERR_HTTP_BODY_SIZE;
@@ -3206,16 +3214,12 @@ MTASTS_API int mtasts_media_type_ok(const char *value, size_t len)
     return i == len || value[i] == ';';
 }
 
-static int mtastsi_ipv4_is_public(const unsigned char *a)
+/* Is an address in none of these blocks? Of a block: its first four octets, and how many leading
+ * bits count. */
+static int mtastsi_outside(const unsigned char *a, const unsigned char blocks[][5], size_t count)
 {
-    /* the IANA special-purpose registry: first address, and how many leading bits count */
-    static const unsigned char blocks[][5] = {
-        {0, 0, 0, 0, 8},      {10, 0, 0, 0, 8},     {100, 64, 0, 0, 10}, {127, 0, 0, 0, 8},
-        {169, 254, 0, 0, 16}, {172, 16, 0, 0, 12},  {192, 0, 0, 0, 24},  {192, 0, 2, 0, 24},
-        {192, 88, 99, 0, 24}, {192, 168, 0, 0, 16}, {198, 18, 0, 0, 15}, {198, 51, 100, 0, 24},
-        {203, 0, 113, 0, 24}, {224, 0, 0, 0, 4},    {240, 0, 0, 0, 4}};
     size_t i, octet;
-    for (i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    for (i = 0; i < count; i++) {
         unsigned bits = blocks[i][4], differ = 0;
         for (octet = 0; bits; octet++) {
             unsigned n = bits < 8 ? bits : 8;
@@ -3230,21 +3234,26 @@ static int mtastsi_ipv4_is_public(const unsigned char *a)
 
 MTASTS_API int mtasts_address_is_public(const unsigned char *address, size_t len)
 {
+    /* the IANA special-purpose registries; the second for what is in 2000::/3 */
+    static const unsigned char v4[][5] = {
+        {0, 0, 0, 0, 8},      {10, 0, 0, 0, 8},     {100, 64, 0, 0, 10}, {127, 0, 0, 0, 8},
+        {169, 254, 0, 0, 16}, {172, 16, 0, 0, 12},  {192, 0, 0, 0, 24},  {192, 0, 2, 0, 24},
+        {192, 88, 99, 0, 24}, {192, 168, 0, 0, 16}, {198, 18, 0, 0, 15}, {198, 51, 100, 0, 24},
+        {203, 0, 113, 0, 24}, {224, 0, 0, 0, 4},    {240, 0, 0, 0, 4}};
+    static const unsigned char v6[][5] = {{0x20, 0x01, 0, 0, 23},       /* protocols, Teredo */
+                                          {0x20, 0x01, 0x0d, 0xb8, 32}, /* documentation */
+                                          {0x20, 0x02, 0, 0, 16},       /* 6to4 */
+                                          {0x3f, 0xff, 0, 0, 20}};      /* documentation */
     static const unsigned char nat64[12] = {0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0};
     const unsigned char *a = address;
-    if (!a)
-        return 0;
-    if (len == 4)
-        return mtastsi_ipv4_is_public(a);
-    if (len != 16)
-        return 0;
-    if (memcmp(a, nat64, 12) == 0)
-        return mtastsi_ipv4_is_public(a + 12);
-    return (a[0] & 0xe0) == 0x20                          /* 2000::/3 is unicast, but */
-           && !(a[0] == 0x20 && a[1] == 0x01 && a[2] < 2) /* protocols, Teredo */
-           && !(a[0] == 0x20 && a[1] == 0x01 && a[2] == 0x0d && a[3] == 0xb8) /* documentation */
-           && !(a[0] == 0x20 && a[1] == 0x02)                                 /* 6to4 */
-           && !(a[0] == 0x3f && a[1] == 0xff && a[2] < 0x10);                 /* documentation */
+    if (a && len == 16 && memcmp(a, nat64, 12) == 0) {
+        a += 12;
+        len = 4;
+    }
+    if (a && len == 4)
+        return mtastsi_outside(a, v4, sizeof v4 / sizeof v4[0]);
+    return a && len == 16 && (a[0] & 0xe0) == 0x20 &&
+           mtastsi_outside(a, v6, sizeof v6 / sizeof v6[0]);
 }
 
 /* ==== 8 MX match ========================================================================= */
@@ -4473,6 +4482,13 @@ MTASTS_API mtasts_err mtasts_discovery_give_save(mtasts_discovery *d, uint32_t t
 
 MTASTS_API void mtasts_discovery_cancel(mtasts_discovery *d)
 {
+    mtasts_entry *e = &d->entry_;
+    if (d->want_ == MTASTS_WANT_HTTPS) { /* there is a record: neither a policy nor an absence */
+        if (d->learned_ == MTASTS_LEARNED_POLICY)
+            d->learned_ = MTASTS_LEARNED_NOTHING;
+        if (!e->policy.text.ptr)
+            e->expires = e->refresh = d->asked_;
+    }
     if (d->want_ != MTASTS_WANT_DONE)
         mtastsi_go(d, MTASTS_WANT_DONE, d->asked_);
 }

@@ -203,6 +203,8 @@ static const struct bad {
     {"M3 a last label of 64", S("a." L63 "c"), MTASTS_ERR_NAME_LONG_LABEL, 65},
     {"M3 a label of 100", S("a." A50 A50), MTASTS_ERR_NAME_LONG_LABEL, 65},
     {"M3 a name of 254", S(N254), MTASTS_ERR_NAME_LONG, 253},
+    {"P10 a label of 64 that ends with a hyphen", S(L63 "-"), MTASTS_ERR_NAME_LONG_LABEL, 63},
+    {"P10 a name of 254, and a hyphen", S(N254 ".-"), MTASTS_ERR_NAME_LONG, 253},
     {"M3 a name of 254 and a dot", S(N254 "."), MTASTS_ERR_NAME_LONG, 253},
     {"M3 a name of 255", S(N255), MTASTS_ERR_NAME_LONG, 253},
     {"M3 a long name, wrong later", S(N255 "." N255 ".\xff"), MTASTS_ERR_NAME_LONG, 253},

@@ -705,6 +705,7 @@ static void test_H2_check(void **state)
 {
     const mtasts_str plain = S("text/plain"), html = S("text/html"), none = {NULL, 0};
     const mtasts_str gzip = S("gzip"), compress = S("compress"), identity = S("Identity");
+    const mtasts_str without_octets = {NULL, 8};
     int status;
     (void)state;
     for (status = -1; status < 1100; status++) {
@@ -720,6 +721,7 @@ static void test_H2_check(void **state)
     assert_int_equal(mtasts_http_check(200, plain, compress, 5, 1), MTASTS_ERR_HTTP_CODING);
     assert_int_equal(mtasts_http_check(200, plain, gzip, 65537, 0), MTASTS_ERR_HTTP_CODING);
     assert_int_equal(mtasts_http_check(200, plain, identity, 5, 1), MTASTS_OK);
+    assert_int_equal(mtasts_http_check(200, plain, without_octets, 5, 1), MTASTS_ERR_HTTP_CODING);
     assert_int_equal(mtasts_http_check(200, plain, none, 65537, 0), MTASTS_ERR_HTTP_BODY_SIZE);
     assert_int_equal(mtasts_http_check(200, plain, none, 5, 0), MTASTS_ERR_HTTP_INCOMPLETE);
     assert_int_equal(mtasts_http_check(200, plain, none, 65537, 1), MTASTS_ERR_HTTP_BODY_SIZE);

@@ -583,7 +583,7 @@ typedef struct forgery {
 #define FIT  0 /* each line is well formed, but together they are not an entry */
 #define GOOD SIZE_MAX
 
-static const char to_the_end[] = "";
+static const char to_the_end[] = "policy";
 
 /* clang-format off */
 static const forgery forgeries[] = {
