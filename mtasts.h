@@ -5828,13 +5828,14 @@ static void mtastsi_before_landing(mtasts_client *c, mtastsi_flight *f)
         own->fetched = e.fetched;
 }
 
-/* A policy that came into memory meanwhile is as good as one that was known before. */
+/* A policy that came into memory meanwhile is as good as one that was known before: the one that was
+ * fetched later counts. */
 static void mtastsi_meet(mtasts_client *c, mtastsi_flight *f, mtasts_result *r)
 {
     mtastsi_node *node =
         mtastsi_find(&c->cache_, f->d.domain_, mtastsi_len(f->d.domain_), f->link.hash);
     mtasts_entry e;
-    if (!node || r->honour || !node->text)
+    if (!node || !node->text || r->fetched || (r->honour && node->fetched <= r->entry.fetched))
         return;
     mtastsi_node_read(node, &e);
     if (!mtasts_entry_valid(&e, c->now_))
@@ -6290,6 +6291,23 @@ static mtasts_err mtastsi_given(mtasts_client *c, mtastsi_flight *f, mtasts_err 
     return err;
 }
 
+/* What came into memory while the store was asked counts as well. */
+static void mtastsi_recall(mtasts_client *c, mtastsi_flight *f)
+{
+    mtastsi_node *node =
+        mtastsi_find(&c->cache_, f->d.domain_, mtastsi_len(f->d.domain_), f->link.hash);
+    mtasts_entry e;
+    if (!node || !node->text || f->discard)
+        return;
+    mtastsi_node_read(node, &e);
+    mtastsi_adopt(&f->d, &e, c->now_);
+    if (f->d.entry_.policy.text.ptr == e.policy.text.ptr) {
+        node->text->link.number++;
+        mtastsi_let_go(&c->cache_, f->base);
+        f->base = node->text;
+    }
+}
+
 /* What the store has is known now. If it is a policy, nobody waits any longer, but who wants to
  * know it anew. */
 static void mtastsi_loaded(mtasts_client *c, mtastsi_flight *f, mtasts_entry *e)
@@ -6298,6 +6316,7 @@ static void mtastsi_loaded(mtasts_client *c, mtastsi_flight *f, mtasts_entry *e)
     mtastsi_text *text;
     unsigned due;
     int newer = 0, ahead = e && e->fetched > c->now_;
+    mtastsi_recall(c, f);
     if (e && e->policy.text.ptr && mtasts_entry_valid(e, c->now_)) {
         text = mtastsi_hold_in_flight(c, &e->policy);
         mtasts_discovery_result(&f->d, c->now_, &r);

@@ -1868,6 +1868,77 @@ static void test_import_during_a_lookup(void **state)
     }
 }
 
+/* D1: of the policy that is imported and of the one that the store gives, the later counts. */
+static void test_import_before_the_store_answers(void **state)
+{
+    mtasts_lookup l;
+    char older[MTASTS_ENTRY_MAX], later[MTASTS_ENTRY_MAX];
+    size_t older_len, later_len;
+    int import_later;
+    mtasts_entry e;
+    for (import_later = 0; import_later < 2; import_later++) {
+        teardown(state);
+        setup(state);
+        with_store();
+        start();
+        look(0);
+        assert_int_equal(known("example.com", &e), 1);
+        assert_int_equal(mtasts_entry_write(older, sizeof older, &older_len, &e), OK);
+        w.now = e.refresh;
+        w.body = TESTING(86400);
+        idle();
+        assert_int_equal(known("example.com", &e), 1);
+        assert_int_equal(mtasts_entry_write(later, sizeof later, &later_len, &e), OK);
+        restart();
+        store_put("example.com", import_later ? older : later,
+                  import_later ? older_len : later_len);
+        w.later = ~0u;
+        w.dns = DNS;
+        assert_int_equal(begin(&l, "example.com", 0), MTASTS_MORE);
+        assert_int_equal(mtasts_client_import(&w.client, NULL, 0, import_later ? later : older,
+                                              import_later ? later_len : older_len, NULL),
+                         OK);
+        serve_all();
+        assert_int_equal(mode_of(&l), T);
+        end(&l);
+        assert_int_equal(known("example.com", &e), 1);
+        assert_str(e.policy.text, TESTING(86400));
+    }
+}
+
+/* D1: the same for one that went for want of room while it was checked, and came back later. */
+static void test_import_before_the_check_ends(void **state)
+{
+    mtasts_lookup l;
+    char later[MTASTS_ENTRY_MAX];
+    size_t len;
+    mtasts_entry e;
+    start();
+    look(0);
+    assert_int_equal(known("example.com", &e), 1);
+    w.now = e.refresh;
+    w.body = TESTING(604800);
+    idle();
+    assert_int_equal(known("example.com", &e), 1);
+    assert_int_equal(mtasts_entry_write(later, sizeof later, &len, &e), OK);
+    teardown(state);
+    setup(state);
+    start();
+    look(0);
+    w.now += DAY;
+    w.later = ~0u;
+    w.dns = DNS;
+    w.web = CONN;
+    assert_int_equal(begin(&l, "example.com", MTASTS_LOOKUP_AGAIN), MTASTS_MORE);
+    assert_int_equal(mtasts_cache_remove(&w.client.cache_, "example.com", 11), 1);
+    w.now += DAY;
+    assert_int_equal(mtasts_client_import(&w.client, NULL, 0, later, len, NULL), OK);
+    serve_all();
+    end(&l);
+    assert_int_equal(known("example.com", &e), 1);
+    assert_str(e.policy.text, TESTING(604800));
+}
+
 /* Scenarios 68, 74 and D16: nobody is asked for what the store knows; what it knows wrong is
  * nothing, told, and put right. */
 static void test_store_damaged(void **state)
@@ -2712,6 +2783,8 @@ int main(void)
         T16(test_A11_switch),
         T16(test_D11_import),
         T16(test_import_during_a_lookup),
+        T16(test_import_before_the_store_answers),
+        T16(test_import_before_the_check_ends),
         T16(test_store_damaged),
         T16(test_store_fails),
         T16(test_D16_refresh_and_again),
