@@ -534,6 +534,29 @@ static void test_A1_wild_numbers(void **state)
     }
 }
 
+/* A1: the same of a session: what is not known to be good is not good. */
+static void test_A1_wild_sessions(void **state)
+{
+    static const int wild[] = {5, 99, 0x7fff, -1};
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT(wild); i++) {
+        mtasts_delivery d = with(MTASTS_MODE_ENFORCE);
+        mtasts_plan plan = plan_for(&d, LISTED);
+        mtasts_session session = perfect;
+        mtasts_verdict v;
+        session.chain = (mtasts_chain)wild[i];
+        v = verdict_for(&plan, &session);
+        assert_int_equal(v.action, MTASTS_ACTION_NEXT_MX);
+        assert_int_equal(v.reason, MTASTS_REASON_CHAIN_UNTRUSTED);
+        session = perfect;
+        session.starttls = (mtasts_starttls)wild[i];
+        v = verdict_for(&plan, &session);
+        assert_int_equal(v.action, MTASTS_ACTION_NEXT_MX);
+        assert_int_equal(v.reason, MTASTS_REASON_TLS_FAILED);
+    }
+}
+
 /* A12: symmetric, and shared only by plans that come to the same verdict on every session. */
 static void test_A12_same(void **state)
 {
@@ -632,8 +655,8 @@ int main(void)
         cmocka_unit_test(test_A4_in_order),        cmocka_unit_test(test_A9_hosts),
         cmocka_unit_test(test_A1_mutated),         cmocka_unit_test(test_A11_override),
         cmocka_unit_test(test_A1_to_A10_all),      cmocka_unit_test(test_A12_same),
-        cmocka_unit_test(test_A1_wild_numbers),    cmocka_unit_test(test_A8_flags),
-        cmocka_unit_test(test_A10_names),
+        cmocka_unit_test(test_A1_wild_numbers),    cmocka_unit_test(test_A1_wild_sessions),
+        cmocka_unit_test(test_A8_flags),           cmocka_unit_test(test_A10_names),
     };
     return cmocka_run_group_tests(tests, parse_policies, NULL);
 }
