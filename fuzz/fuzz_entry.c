@@ -238,6 +238,14 @@ static mtasts_str write_entry(const mtasts_entry *e)
     return s;
 }
 
+/* Where the line ends that begins at `from`. */
+static size_t line_end(mtasts_str text, size_t from)
+{
+    while (from < text.len && text.ptr[from] != '\n')
+        from++;
+    return from;
+}
+
 /* The same octets, apart from refresh and its effect on the first line. */
 static int same_but_refresh(mtasts_str a, mtasts_str b)
 {
@@ -248,8 +256,8 @@ static int same_but_refresh(mtasts_str a, mtasts_str b)
     if (!at || !bt || at - a.ptr != bt - b.ptr)
         return 0;
     before = (size_t)(at - a.ptr) + 1;
-    a_end = before + strcspn(a.ptr + before, "\n");
-    b_end = before + strcspn(b.ptr + before, "\n");
+    a_end = line_end(a, before);
+    b_end = line_end(b, before);
     return memcmp(a.ptr + HEAD, b.ptr + HEAD, before - HEAD) == 0 &&
            a.len - a_end == b.len - b_end &&
            memcmp(a.ptr + a_end, b.ptr + b_end, a.len - a_end) == 0;

@@ -1,5 +1,5 @@
 /* Runs a target on files and on all files of directories, with any compiler: for regressions, for
- * coverage, and where there is no fuzzer. Prints how many inputs there were. */
+ * coverage, and where there is no fuzzer. Prints each, and how many there were. */
 #include <dirent.h>
 #include <errno.h>
 
@@ -38,7 +38,8 @@ static void replay_file(const char *path)
         data = (uint8_t *)realloc(data, size);
     if (!data)
         die(path);
-    fprintf(stderr, "%s\r", path);
+    puts(path);
+    fflush(stdout); /* if it does not come back */
     LLVMFuzzerTestOneInput(data, size);
     free(data);
     replayed++;

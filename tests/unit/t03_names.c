@@ -198,6 +198,7 @@ static const struct bad {
     {"M3 a hyphen at the end", S("a.example-"), MTASTS_ERR_NAME_HYPHEN, 9},
     {"M3 a hyphen before the dot", S("a.example-."), MTASTS_ERR_NAME_HYPHEN, 9},
     {"M3 a hyphen behind the dot", S("a.-example"), MTASTS_ERR_NAME_HYPHEN, 2},
+    {"M3 a hyphen behind 253 octets", S(D250 "00.-a"), MTASTS_ERR_NAME_HYPHEN, 253},
     {"M3 only a hyphen", S("-"), MTASTS_ERR_NAME_HYPHEN, 0},
     {"M3 a label of 64", S(L63 "c.a"), MTASTS_ERR_NAME_LONG_LABEL, 63},
     {"M3 a last label of 64", S("a." L63 "c"), MTASTS_ERR_NAME_LONG_LABEL, 65},

@@ -207,6 +207,7 @@ static const struct bad {
     {"T3 two delimiters", S("v=STSv1;|; id=1;"), MTASTS_ERR_RECORD_FIELD, BEGIN},
     {"T3 two trailing delimiters", S("v=STSv1; id=1;|;"), MTASTS_ERR_RECORD_FIELD, BEGIN},
     {"T3 the same with blanks", S("v=STSv1; id=1; |; "), MTASTS_ERR_RECORD_FIELD, BEGIN},
+    {"T3 NUL at the end", S("v=STSv1; id=1; |\0"), MTASTS_ERR_RECORD_FIELD, BEGIN},
     {"T3 a line's end", S("v=STSv1; id=1;|\n"), MTASTS_ERR_RECORD_FIELD, BEGIN},
     {"T5 a dot first", S("v=STSv1; id=1; |.a=b;"), MTASTS_ERR_RECORD_FIELD, BEGIN},
     {"T5 a hyphen first", S("v=STSv1; |-a=b; id=1;"), MTASTS_ERR_RECORD_FIELD, BEGIN},

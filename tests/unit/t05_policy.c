@@ -518,6 +518,8 @@ static const struct bad {
     BAD("P8 JSON", "|{\"version\"\n", LINE, ""),
     BAD("P1 CR alone at the end", NONE "|\r", LINE, ""),
     BAD("P8 NUL alone", "|\0", LINE, ""),
+    BAD("P8 VT alone", NONE "|\v\n", LINE, ""),
+    BAD("P8 VT first", "|\vmode: none\n", KEY, ""),
     BAD("P8 UTF-16", "|\xff\xfev\0\n", LINE, ""),
     BAD("BOM twice", BOM "|" BOM VM MA, KEY, ""),
     BAD("BOM later", "mode: none\n|" BOM V, KEY, ""),

@@ -228,6 +228,7 @@ static outcome run(const char *data, size_t len, size_t cap, int clean, size_t s
     DIRTY(d);
     o.ended = mtasts_http_end(&h, clean, &d);
     assert_diag(&d, o.ended, len);
+    assert_string_equal(d.text, "");
     assert_int_not_equal(o.ended, MTASTS_MORE);
     if (o.fed != MTASTS_MORE)
         assert_int_equal(o.ended, o.fed);

@@ -1486,6 +1486,36 @@ static void test_merges(void **state_)
     }
 }
 
+/* What takes the place of a longer id is whole: the policy is current, and the pause is for the id
+ * that failed. */
+static void test_merged_ids(void **state_)
+{
+    static const char *const ids[] = {X32, "1", X31, "", "12"};
+    char text[4096];
+    size_t i, j, k, len;
+    (void)state_;
+    for (i = 0; i < COUNT(ids); i++)
+        for (j = 0; j < COUNT(ids); j++)
+            for (k = 0; k < COUNT(ids); k++) {
+                knowledge memory = {*ids[i] ? ids[i] : "a", T0, T0 + 70};
+                knowledge store = {*ids[j] ? ids[j] : "a", T0 + 1, T0 + 80};
+                int current = strcmp(ids[k], store.id) == 0;
+                int waits = !*ids[j] || strcmp(ids[k], ids[j]) == 0;
+                mtasts_entry e = entry_of(&store, ids[j]);
+                mtasts_discovery d;
+                char record[64];
+                if (!*ids[k])
+                    continue;
+                assert_int_equal(mtasts_entry_write(text, sizeof text, &len, &e), MTASTS_OK);
+                e = entry_of(&memory, ids[i]);
+                mtasts_discovery_init(&d, DOMAIN, strlen(DOMAIN), &e, 0, 1, T0 + 10, NULL);
+                load(&d, T0 + 10, MTASTS_OK, text, len, NULL);
+                snprintf(record, sizeof record, "v=STSv1; id=%s;", ids[k]);
+                give_txt(&d, ticket(&d), T0 + 10, record, 60);
+                assert_int_equal(want(&d), current || waits ? MTASTS_WANT_DONE : MTASTS_WANT_HTTPS);
+            }
+}
+
 /* A store that fails takes nothing from what memory knows, and a refresh is one all the same. */
 static void test_store_fails_beside_memory(void **state_)
 {
@@ -1536,6 +1566,25 @@ static void test_store_fails(void **state_)
     }
 }
 
+/* A policy that was got counts, whatever the store could not say: also the one with max_age 0,
+ * which serves this delivery (D17). */
+static void test_store_fails_before_last_policy(void **state_)
+{
+    mtasts_discovery d;
+    mtasts_result r;
+    (void)state_;
+    begin(&d, NULL, 0, T0);
+    load(&d, T0, MTASTS_ERR_LIMIT, NULL, 0, NULL);
+    give_txt(&d, ticket(&d), T0, ID("1"), 300);
+    give_https(&d, ticket(&d), T0, NEVER);
+    check_result(&d, T0, &r);
+    assert_int_equal(r.learned, MTASTS_LEARNED_POLICY);
+    assert_int_equal(r.diag.err, MTASTS_OK);
+    assert_true(r.fetched && r.honour && !r.keep);
+    assert_str(r.policy.text, NEVER);
+    assert_int_equal(want(&d), MTASTS_WANT_DROP);
+}
+
 static const int64_t clocks[] = {INT64_MIN, 0,        T0 - YEAR, T0 - 1,
                                  T0 + 600,  T0 + DAY, T0 + YEAR, INT64_MAX};
 
@@ -1583,6 +1632,20 @@ static void test_clock(void **state_)
                 }
 }
 
+/* A refresh that is too early, since the clock was set back meanwhile, has had its turn as well. */
+static void test_set_back_before_record(void **state_)
+{
+    mtasts_entry e = known(ENFORCE);
+    mtasts_discovery d;
+    mtasts_result r;
+    (void)state_;
+    begin(&d, &e, MTASTS_REFRESH, T0 + DAY);
+    give_txt(&d, ticket(&d), T0 - DAY, ID("1"), 60);
+    check_result(&d, T0 - DAY, &r);
+    assert_true(r.honour && !r.fetched);
+    assert_true(r.entry.refresh == T0 - DAY + 300); /* D5 */
+}
+
 /* ---- flags and random */
 
 /* Bits that are no flags are a mistake. */
@@ -1627,6 +1690,30 @@ static void test_random(void **state_)
     }
 }
 
+/* Wherever a host's random number differs: about half of the ticket's bits do, and each can. */
+static void test_random_spreads(void **state_)
+{
+    enum { ROUNDS = 400 };
+    mtasts_discovery a, b;
+    uint64_t x = 1;
+    int bit, out, round;
+    (void)state_;
+    for (bit = 0; bit < 64; bit++) {
+        int changed[32] = {0};
+        for (round = 0; round < ROUNDS; round++) {
+            uint32_t difference;
+            x = x * 6364136223846793005u + 1442695040888963407u;
+            mtasts_discovery_init(&a, "a.b", 3, NULL, 0, x, T0, NULL);
+            mtasts_discovery_init(&b, "a.b", 3, NULL, 0, x ^ (uint64_t)1 << bit, T0, NULL);
+            difference = (ticket(&a) - 1) ^ (ticket(&b) - 1); /* as they were drawn */
+            for (out = 0; out < 32; out++)
+                changed[out] += (int)(difference >> out & 1);
+        }
+        for (out = 0; out < 32; out++)
+            assert_in_range(changed[out], ROUNDS / 4, ROUNDS * 3 / 4);
+    }
+}
+
 static void test_learned_name(void **state_)
 {
     static const char *const names[] = {"nothing", "none", "policy", "temporary", "failed"};
@@ -1657,7 +1744,9 @@ int main(void)
         cmocka_unit_test(test_own_result),
         cmocka_unit_test(test_bad_store),
         cmocka_unit_test(test_merges),
+        cmocka_unit_test(test_merged_ids),
         cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_store_fails_before_last_policy),
         cmocka_unit_test(test_store_fails_beside_memory),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_max_age),
@@ -1671,8 +1760,10 @@ int main(void)
         cmocka_unit_test(test_long_pauses),
         cmocka_unit_test(test_end_on_the_way),
         cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_set_back_before_record),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_random_spreads),
         cmocka_unit_test(test_learned_name),
     };
     return cmocka_run_group_tests_name("13 Discovery", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* Section 15, Cache: its hash (D10: names are hashed with a key that an attacker does not know).
- * Goal: it is SipHash-1-3; and domains or policies whose hashes are equal are told apart.
+ * Goal: it is SipHash-1-3; and domains, policies or look-ups whose hashes are equal are told apart.
  * Method: the vectors of its authors; a second reading of the paper; collisions found by search. */
 #define MTASTS_STATIC /* the bodies are here, too: the hash is a private function */
 #include "test.h"
@@ -123,6 +123,8 @@ static void test_second_reading(void **state)
 /* ---- collisions ---- */
 
 enum { TRIED = 300000 };
+
+static const unsigned char collision_key[MTASTS_KEY_SIZE + 1] = "not so secret...";
 
 typedef struct candidate {
     uint32_t hash, number;
@@ -248,7 +250,7 @@ static void try_collisions(int policy)
     config.memory.user = &octets;
     config.memory.allocate = allocate;
     config.memory.release = release;
-    memcpy(config.key, "not so secret...", MTASTS_KEY_SIZE);
+    memcpy(config.key, collision_key, MTASTS_KEY_SIZE);
     search(config.key, policy);
     assert_int_equal(mtasts_cache_init(&cache, &config), MTASTS_OK);
     for (i = 1; i < TRIED; i++) {
@@ -279,6 +281,116 @@ static void test_D13_policies_that_collide(void **state)
     try_collisions(1);
 }
 
+/* ---- the same for discoveries (section 16) ---- */
+
+enum { ASKED_MAX = 4 };
+
+static struct {
+    uint64_t txt[ASKED_MAX], https[ASKED_MAX];
+    char domain[ASKED_MAX][100]; /* of https */
+    size_t txts, fetches;
+} asked;
+
+static int64_t client_clock(void *user)
+{
+    (void)user;
+    return 5;
+}
+
+static void client_txt(void *user, uint64_t ticket, const char *name)
+{
+    (void)user;
+    (void)name;
+    assert_true(asked.txts < ASKED_MAX);
+    asked.txt[asked.txts++] = ticket;
+}
+
+static void client_https(void *user, uint64_t ticket, const char *domain, const char *policy_host)
+{
+    (void)user;
+    (void)policy_host;
+    assert_true(asked.fetches < ASKED_MAX);
+    strcpy(asked.domain[asked.fetches], domain);
+    asked.https[asked.fetches++] = ticket;
+}
+
+static void done(void *user, mtasts_lookup *lookup)
+{
+    (void)lookup;
+    ++*(int *)user;
+}
+
+static void start_client(mtasts_client *client, size_t *octets)
+{
+    mtasts_host host;
+    mtasts_host_init(&host);
+    host.memory.user = octets;
+    host.clock = client_clock;
+    host.txt = client_txt;
+    host.https = client_https;
+    host.memory.allocate = allocate;
+    host.memory.release = release;
+    memcpy(host.key, collision_key, MTASTS_KEY_SIZE);
+    assert_int_equal(mtasts_client_init(client, &host), MTASTS_OK);
+    memset(&asked, 0, sizeof asked);
+}
+
+/* The second has a policy, and then the first has none. */
+static void two_lookups(mtasts_client *client, const char *first, const char *second)
+{
+    static const char record[] = "v=STSv1; id=1;";
+    mtasts_str string = {record, sizeof record - 1};
+    mtasts_txt txt = {&string, 1};
+    char body[100];
+    size_t n = make_text(body, 7, 1);
+    mtasts_lookup a, b;
+    int answered = 0;
+    memset(&a, 0, sizeof a);
+    a.done = done;
+    a.user = &answered;
+    b = a;
+    assert_int_equal(mtasts_client_lookup(client, &a, first, strlen(first), 0), MTASTS_MORE);
+    assert_int_equal(mtasts_client_lookup(client, &b, second, strlen(second), 0), MTASTS_MORE);
+    assert_int_equal(asked.txts, 2);
+    assert_int_equal(client->counters.joined, 0);
+    assert_int_equal(mtasts_client_give_txt(client, asked.txt[1], MTASTS_OK, &txt, 1, 60),
+                     MTASTS_OK);
+    assert_int_equal(asked.fetches, 1);
+    assert_string_equal(asked.domain[0], second);
+    assert_int_equal(mtasts_client_give_https(client, asked.https[0], MTASTS_OK, body, n),
+                     MTASTS_OK);
+    assert_int_equal(answered, 1);
+    assert_non_null(b.policy);
+    mtasts_client_give_txt(client, asked.txt[0], MTASTS_ERR_NO_RECORD, NULL, 0, 60);
+    assert_int_equal(answered, 2);
+    assert_int_equal(a.learned, MTASTS_LEARNED_NONE);
+    assert_null(a.policy);
+    mtasts_client_end(client, &a);
+    mtasts_client_end(client, &b);
+}
+
+static void test_D13_lookups_that_collide(void **state)
+{
+    mtasts_client client;
+    size_t octets = 0, i;
+    int pairs = 0;
+    (void)state;
+    search(collision_key, 0);
+    for (i = 1; i < TRIED; i++) {
+        char first[100], second[100];
+        if (candidates[i - 1].hash != candidates[i].hash)
+            continue;
+        make_text(first, candidates[i - 1].number, 0);
+        make_text(second, candidates[i].number, 0);
+        start_client(&client, &octets);
+        two_lookups(&client, first, second);
+        mtasts_client_clear(&client);
+        assert_int_equal(octets, 0);
+        pairs++;
+    }
+    assert_true(pairs > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_second_reading),
         cmocka_unit_test(test_D13_domains_that_collide),
         cmocka_unit_test(test_D13_policies_that_collide),
+        cmocka_unit_test(test_D13_lookups_that_collide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2713,6 +2713,59 @@ static void test_D10_discoveries(void **state)
     start(); /* for the teardown */
 }
 
+/* ENFORCE of `size` octets, unlike that of another number. */
+static const char *sized(size_t size, int number)
+{
+    static char body[20000];
+    size_t len = (size_t)sprintf(body, "%sn: %d\nx: ", ENFORCE(86400), number);
+    assert_true(size > len && size < sizeof body);
+    memset(body + len, 'y', size - len);
+    body[size] = '\0';
+    return body;
+}
+
+/* What is being fetched may put out what is worth less, as long as it is within its quarter. */
+static void test_D10_policies_in_flight(void **state)
+{
+    const mtasts_cache_stats *stats = &mtasts_client_cache(&w.client)->stats;
+    mtasts_lookup l[8];
+    char name[30];
+    uint64_t evicted;
+    int i;
+    (void)state;
+    w.host.max_octets = 40000;
+    w.body = TESTING(86400);
+    start();
+    for (i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "t%d.example", i);
+        begin(&l[0], name, 0);
+        end(&l[0]);
+        w.told = 0;
+        w.fetched = 0;
+    }
+    evicted = stats->evicted[MTASTS_WORTH_LENIENT];
+    assert_in_range(evicted, 1, 250);
+    w.later = LATER(HTTPS);
+    assert_int_equal(begin(&l[0], "large.example", 0), MTASTS_MORE);
+    w.body = sized(12000, 0);
+    serve(HTTPS);
+    assert_int_equal(l[0].diag.err, MTASTS_ERR_LIMIT);
+    assert_int_equal(stats->evicted[MTASTS_WORTH_LENIENT], evicted);
+    end(&l[0]);
+    for (i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "e%d.example", i);
+        assert_int_equal(begin(&l[i], name, 0), MTASTS_MORE);
+    }
+    for (i = 0; i < 5; i++) {
+        w.body = sized(4000, i);
+        serve(HTTPS);
+        assert_int_equal(mode_of(&l[i]), E);
+    }
+    assert_in_range(stats->evicted[MTASTS_WORTH_LENIENT], evicted + 1, 300);
+    for (i = 0; i < 5; i++)
+        end(&l[i]);
+}
+
 /* Forgotten while a discovery waits for the store: the next look-up begins another. What the first one
  * then fetches counts, and not what a check knows that was put off meanwhile (D17). */
 static void test_forgotten_discovery(void **state)
@@ -2805,6 +2858,7 @@ int main(void)
         T16(test_newer_without_memory),
         T16(test_places),
         T16(test_D10_discoveries),
+        T16(test_D10_policies_in_flight),
         T16(test_forgotten_discovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
