@@ -1,0 +1,493 @@
+/* Drivers for Frama-C's Eva: eva_NAME calls the public function NAME with any octets of any length
+ * from 0 to N, and any values elsewhere. `run` says how large N is for each.
+ *
+ * An input ends where its array ends, so that an octet read behind it is an alarm. Each length is a
+ * state of its own (loop unroll): then "at < len" is enough for Eva to know that p[at] is there. */
+#include <string.h>
+
+void *formal_memchr(const void *s, int c, size_t n); /* libc.c */
+#define memchr formal_memchr
+
+#define MTASTS_IMPLEMENTATION
+#define MTASTS_PURE
+#include "mtasts.h"
+
+#include "__fc_builtin.h"
+
+#define EACH(len)       for ((len) = 0; (len) <= N; (len)++)
+#define END(array, len) ((array) + N + 1 - (len))
+
+static char text[N + 1], other[N + 1], out[N + 1];
+static mtasts_diag diag;
+static int number;
+static unsigned bits;
+static size_t count;
+
+static void any(void)
+{
+    Frama_C_make_unknown(text, sizeof text);
+    Frama_C_make_unknown(other, sizeof other);
+    Frama_C_make_unknown((char *)&number, sizeof number);
+    Frama_C_make_unknown((char *)&bits, sizeof bits);
+    Frama_C_make_unknown((char *)&count, sizeof count);
+}
+
+#define MAIN(name) void eva_##name(void)
+
+/* With any number. */
+#define NUMBER(name)  \
+    MAIN(name)        \
+    {                 \
+        any();        \
+        name(number); \
+    }
+
+/* With any octets. */
+#define OCTETS(name)               \
+    MAIN(name)                     \
+    {                              \
+        size_t n;                  \
+        any();                     \
+        name(NULL, 0);             \
+        name(NULL, count);         \
+        /*@ loop unroll N + 1; */  \
+        EACH(n)                    \
+        {                          \
+            name(END(text, n), n); \
+        }                          \
+    }
+
+/* The three kinds of a text: what begins with "*", with less, with more. An Eva that joins them
+ * does not know that a name never begins with "*". */
+static void begin(char *p, size_t len, int kind)
+{
+    if (len)
+        *p = kind == 0   ? '*'
+             : kind == 1 ? Frama_C_char_interval(-128, '*' - 1)
+                         : Frama_C_char_interval('*' + 1, 127);
+}
+
+/* With any two texts. */
+#define PAIR(name)                                           \
+    MAIN(name)                                               \
+    {                                                        \
+        size_t m, n;                                         \
+        int kind;                                            \
+        any();                                               \
+        name(NULL, count, text, N);                          \
+        name(text, N, NULL, count);                          \
+        /*@ loop unroll 3; */                                \
+        for (kind = 0; kind < 3; kind++) {                   \
+            /*@ loop unroll N + 1; */                        \
+            EACH(m)                                          \
+            {                                                \
+                any();                                       \
+                begin(END(text, m), m, kind);                \
+                /*@ loop unroll N + 1; */                    \
+                EACH(n)                                      \
+                {                                            \
+                    name(END(text, m), m, END(other, n), n); \
+                }                                            \
+            }                                                \
+        }                                                    \
+    }
+
+/* ==== 1 Version ========================================================================== */
+
+MAIN(mtasts_version)
+{
+    mtasts_version();
+}
+
+/* ==== 2 Strings and errors =============================================================== */
+
+NUMBER(mtasts_strerror)
+NUMBER(mtasts_err_name)
+NUMBER(mtasts_err_section)
+NUMBER(mtasts_err_tlsrpt)
+
+MAIN(mtasts_quirk_name)
+{
+    any();
+    mtasts_quirk_name(bits);
+}
+
+MAIN(mtasts_quirk_text)
+{
+    any();
+    mtasts_quirk_text(bits);
+}
+
+MAIN(mtasts_diag_format)
+{
+    size_t n;
+    any();
+    text[N] = '\0';
+    diag.err = (mtasts_err)number;
+    diag.quirk = bits;
+    diag.line = count;
+    Frama_C_make_unknown((char *)&diag.column, sizeof diag.column);
+    diag.text = Frama_C_nondet(0, 1) ? other : NULL;
+    other[N] = '\0';
+    mtasts_diag_format(NULL, 0, NULL, &diag);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_diag_format(END(out, n), n, text, &diag);
+    }
+}
+
+MAIN(mtasts_escape)
+{
+    size_t m, n;
+    any();
+    mtasts_escape(NULL, 0, NULL, count);
+    mtasts_escape(NULL, 0, text, N);
+    //@ loop unroll N + 1;
+    EACH(m)
+    {
+        //@ loop unroll N + 1;
+        EACH(n)
+        {
+            mtasts_escape(END(out, m), m, END(text, n), n);
+        }
+    }
+}
+
+/* ==== 3 Names ============================================================================ */
+
+static char name[MTASTS_NAME_SIZE];
+
+MAIN(mtasts_name_normalise)
+{
+    size_t n;
+    any();
+    mtasts_name_normalise(name, NULL, count, &diag);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_name_normalise(name, END(text, n), n, &diag);
+    }
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_name_normalise(NULL, END(text, n), n, NULL);
+    }
+}
+
+/* ==== 4 TXT record ======================================================================= */
+
+/* A record that begins as it must, and a string of any octets; the same twice; and any octets. */
+MAIN(mtasts_record_select)
+{
+    mtasts_record record;
+    mtasts_str strings[2] = {{"v=STSv1;", 8}, {NULL, 0}};
+    mtasts_txt records[2];
+    size_t n;
+    any();
+    records[0].strings = NULL;
+    records[0].count = count;
+    records[1].strings = strings;
+    records[1].count = 2;
+    mtasts_record_select(NULL, records, 2, &diag);
+    mtasts_record_select(&record, NULL, count, &diag);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        strings[1].ptr = END(text, n);
+        strings[1].len = n;
+        mtasts_record_select(&record, records, 2, &diag);
+        records[0] = records[1];
+        mtasts_record_select(&record, records, 2, &diag);
+        records[0].strings = strings + 1;
+        records[0].count = 1;
+        mtasts_record_select(&record, records, 1, NULL);
+        records[0].strings = NULL;
+    }
+}
+
+/* ==== 5 Policy =========================================================================== */
+
+static mtasts_policy policy;
+
+MAIN(mtasts_policy_next_mx)
+{
+    mtasts_str mx;
+    size_t n, cursor = 0;
+    any();
+    mtasts_policy_next_mx(&policy, &cursor, &mx);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        policy.text.ptr = END(text, n);
+        policy.text.len = n;
+        //@ loop unroll N + 1;
+        EACH(cursor)
+        {
+            size_t at = cursor;
+            mtasts_policy_next_mx(&policy, &at, &mx);
+        }
+    }
+}
+
+MAIN(mtasts_policy_next_line)
+{
+    mtasts_str line;
+    size_t n, cursor = 0;
+    any();
+    mtasts_policy_next_line(&policy, &cursor, &line);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        policy.text.ptr = END(text, n);
+        policy.text.len = n;
+        //@ loop unroll N + 1;
+        EACH(cursor)
+        {
+            size_t at = cursor;
+            mtasts_policy_next_line(&policy, &at, &line);
+        }
+    }
+}
+
+MAIN(mtasts_lint_init)
+{
+    static char large[MTASTS_POLICY_MAX + 1];
+    mtasts_lint lint;
+    size_t n;
+    any();
+    mtasts_lint_init(&lint, NULL, count);
+    mtasts_lint_init(&lint, large, sizeof large);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_lint_init(&lint, END(text, n), n);
+    }
+}
+
+NUMBER(mtasts_mode_name)
+OCTETS(mtasts_mode_from_name)
+
+/* ==== 6 Policy writer ==================================================================== */
+
+MAIN(mtasts_record_write)
+{
+    size_t n, len;
+    any();
+    mtasts_record_write(NULL, 0, &len, NULL, count);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_record_write(out, sizeof out, &len, END(text, n), n);
+    }
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_record_write(END(out, n), n, &len, text, 8);
+    }
+}
+
+/* ==== 7 HTTPS exchange =================================================================== */
+
+#define NAMED(fun, size)                        \
+    MAIN(fun)                                   \
+    {                                           \
+        static char result[size];               \
+        size_t n;                               \
+        any();                                  \
+        fun(result, NULL, count, &diag);        \
+        /*@ loop unroll N + 1; */               \
+        EACH(n)                                 \
+        {                                       \
+            fun(result, END(text, n), n, NULL); \
+        }                                       \
+    }
+
+NAMED(mtasts_txt_name, MTASTS_NAME_SIZE)
+NAMED(mtasts_policy_host, MTASTS_NAME_SIZE)
+NAMED(mtasts_policy_url, MTASTS_URL_SIZE)
+
+MAIN(mtasts_http_init)
+{
+    mtasts_http http;
+    any();
+    mtasts_http_init(&http, NULL, count);
+    mtasts_http_init(&http, out, count);
+}
+
+/* In any state, not only those that mtasts_http_feed leaves. */
+MAIN(mtasts_http_end)
+{
+    mtasts_http http;
+    any();
+    Frama_C_make_unknown((char *)&http, sizeof http);
+    mtasts_http_end(&http, number, Frama_C_nondet_ptr(&diag, NULL));
+}
+
+MAIN(mtasts_http_check)
+{
+    mtasts_str type, coding, none = {NULL, 0};
+    any();
+    mtasts_http_check(number, none, none, count, bits != 0);
+    //@ loop unroll N + 1;
+    EACH(type.len)
+    {
+        type.ptr = END(text, type.len);
+        mtasts_http_check(number, type, none, count, bits != 0);
+        //@ loop unroll N + 1;
+        EACH(coding.len)
+        {
+            coding.ptr = END(other, coding.len);
+            mtasts_http_check(number, type, coding, count, bits != 0);
+        }
+    }
+}
+
+OCTETS(mtasts_media_type_ok)
+
+MAIN(mtasts_address_is_public)
+{
+    size_t n;
+    any();
+    mtasts_address_is_public(NULL, count);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_address_is_public((const unsigned char *)END(text, n), n);
+    }
+}
+
+/* ==== 8 MX match ========================================================================= */
+
+PAIR(mtasts_mx_matches)
+
+#define POLICY(call)                        \
+    {                                       \
+        size_t m, n;                        \
+        any();                              \
+        /*@ loop unroll N + 1; */           \
+        EACH(m)                             \
+        {                                   \
+            policy.text.ptr = END(text, m); \
+            policy.text.len = m;            \
+            /*@ loop unroll N + 1; */       \
+            EACH(n)                         \
+            {                               \
+                call;                       \
+            }                               \
+        }                                   \
+    }
+
+MAIN(mtasts_policy_find)
+{
+    mtasts_str mx;
+    mtasts_policy_find(NULL, other, N, &mx);
+    POLICY(mtasts_policy_find(&policy, END(other, n), n, &mx))
+}
+
+MAIN(mtasts_policy_matches)
+POLICY(mtasts_policy_matches(&policy, END(other, n), n))
+
+/* ==== 9 Certificate names ================================================================ */
+
+PAIR(mtasts_cert_name_matches)
+
+MAIN(mtasts_cert_matches)
+{
+    mtasts_str names[2];
+    size_t m, n;
+    int kind;
+    any();
+    mtasts_cert_matches(NULL, count, text, N);
+    names[0].ptr = NULL;
+    names[0].len = count;
+    //@ loop unroll 3;
+    for (kind = 0; kind < 3; kind++) {
+        //@ loop unroll N + 1;
+        EACH(m)
+        {
+            any();
+            names[1].ptr = END(text, m);
+            names[1].len = m;
+            begin(END(text, m), m, kind);
+            //@ loop unroll N + 1;
+            EACH(n)
+            {
+                mtasts_cert_matches(names, 2, END(other, n), n);
+            }
+        }
+    }
+}
+
+MAIN(mtasts_cert_next_name)
+{
+    mtasts_str names, found;
+    size_t cursor = 0;
+    any();
+    names.ptr = NULL;
+    names.len = count;
+    mtasts_cert_next_name(names, &cursor, &found);
+    //@ loop unroll N + 1;
+    EACH(names.len)
+    {
+        names.ptr = END(text, names.len);
+        //@ loop unroll N + 1;
+        EACH(cursor)
+        {
+            size_t at = cursor;
+            mtasts_cert_next_name(names, &at, &found);
+        }
+    }
+}
+
+/* ==== 10 Application ===================================================================== */
+
+static mtasts_plan plan;
+
+/* A plan with any members, as mtasts_apply_plan would not write it, too. */
+static void any_plan(mtasts_plan *p)
+{
+    Frama_C_make_unknown((char *)p, sizeof *p);
+    p->pattern.ptr = NULL;
+}
+
+MAIN(mtasts_plan_same)
+{
+    mtasts_plan second;
+    any_plan(&plan);
+    any_plan(&second);
+    mtasts_plan_same(&plan, &second);
+}
+
+MAIN(mtasts_apply_verdict)
+{
+    mtasts_session session;
+    mtasts_verdict verdict;
+    any_plan(&plan);
+    Frama_C_make_unknown((char *)&session, sizeof session);
+    mtasts_apply_verdict(&verdict, &plan, NULL);
+    mtasts_apply_verdict(&verdict, &plan, &session);
+}
+
+MAIN(mtasts_apply_plan)
+{
+    mtasts_delivery delivery;
+    Frama_C_make_unknown((char *)&delivery, sizeof delivery);
+    Frama_C_make_unknown((char *)&policy, sizeof policy);
+    delivery.policy = NULL;
+    mtasts_apply_plan(&plan, &delivery, text, N);
+    delivery.policy = &policy;
+    POLICY(mtasts_apply_plan(&plan, &delivery, END(other, n), n))
+}
+
+NUMBER(mtasts_reason_name)
+NUMBER(mtasts_reason_text)
+NUMBER(mtasts_action_name)
+OCTETS(mtasts_action_from_name)
+
+/* ==== 11 TLS reporting =================================================================== */
+
+NUMBER(mtasts_tlsrpt_result_name)
+OCTETS(mtasts_tlsrpt_result_from_name)
+NUMBER(mtasts_policy_type_name)
+OCTETS(mtasts_policy_type_from_name)
