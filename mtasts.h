@@ -6466,6 +6466,7 @@ static void mtastsi_over(mtasts_client *c, mtasts_entry *e, const char *domain)
         mtastsi_event_gone(c, MTASTS_EVENT_EXPIRED, e);
     memset(&e->policy, 0, sizeof e->policy);
     e->id.len = 0;
+    e->fetched = e->expires = c->now_; /* what is left is of now: it has times near that */
     if (!e->failures || c->now_ >= e->retry ||
         mtasts_cache_put(&c->cache_, e, c->now_) != MTASTS_OK)
         mtasts_cache_remove(&c->cache_, domain, mtastsi_len(domain));

@@ -2766,6 +2766,24 @@ static void test_D10_policies_in_flight(void **state)
         end(&l[i]);
 }
 
+/* D9: a clock that jumps by centuries while a policy is fetched leaves no tick that is due at once
+ * for ever. */
+static void test_D9_far_jump(void **state)
+{
+    mtasts_lookup l;
+    int i;
+    (void)state;
+    start();
+    w.later = LATER(HTTPS);
+    assert_int_equal(begin(&l, "example.com", 0), MTASTS_MORE);
+    w.now += INT64_C(10000000000);
+    for (i = 0; i < 10 && mtasts_client_tick(&w.client) <= w.now; i++)
+        ;
+    assert_in_range(i, 0, 9);
+    assert_int_equal(l.learned, MTASTS_LEARNED_FAILED);
+    end(&l);
+}
+
 /* Forgotten while a discovery waits for the store: the next look-up begins another. What the first one
  * then fetches counts, and not what a check knows that was put off meanwhile (D17). */
 static void test_forgotten_discovery(void **state)
@@ -2859,6 +2877,7 @@ int main(void)
         T16(test_places),
         T16(test_D10_discoveries),
         T16(test_D10_policies_in_flight),
+        T16(test_D9_far_jump),
         T16(test_forgotten_discovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
