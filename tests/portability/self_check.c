@@ -77,6 +77,8 @@ int main(int argc, char **argv)
         return facts();
     if (strcmp(what, "fail") == 0)
         return fail();
+    puts("reading");
+    fflush(stdout);
     printf("read %d\n", input[strcmp(what, "behind") == 0 ? 1 : -1]);
     return 0;
 }
