@@ -1226,7 +1226,8 @@ typedef struct mtasts_cache {
  *
  *   config    copied
  *   returns   MTASTS_OK; MTASTS_ERR_USAGE: memory has no functions, or the key is zero
- *   use       after a clear the cache is empty, and as good as new. Clear it before forgetting it.
+ *   use       after a clear the cache is empty and can be used; stats go on counting what was
+ *             evicted and refused. Clear it before forgetting it.
  */
 MTASTS_API mtasts_err mtasts_cache_init(mtasts_cache *cache, const mtasts_cache_config *config);
 MTASTS_API void mtasts_cache_clear(mtasts_cache *cache);
@@ -1261,7 +1262,7 @@ MTASTS_API void mtasts_cache_touch(mtasts_cache *cache, const char *domain, size
 
 /* mtasts_cache_due - the entry that has been due for longest
  *
- *   out       as in mtasts_cache_get
+ *   out       as in mtasts_cache_next
  *   now       a policy is due at its refresh, an absence when it has expired and no retry is
  *             pending
  *   returns   1, or 0: none is due, and *out is zero. To have the next one, put it with other
@@ -1286,7 +1287,7 @@ typedef struct mtasts_cursor {
  *   out       as in mtasts_cache_get, but the times are as they were put
  *   returns   1, or 0 at the end. Each entry is given once. The cache may change between the calls:
  *             what is put or removed then may be given or not, and what stays is given, perhaps
- *             twice if the cache grows.
+ *             twice if something is put.
  */
 MTASTS_API int mtasts_cache_next(const mtasts_cache *cache, mtasts_cursor *cursor,
                                  mtasts_entry *out);

@@ -53,7 +53,7 @@ static void replay(const char *path)
         replay_file(path);
         return;
     }
-    while ((entry = readdir(dir)) != NULL) {
+    while ((void)(errno = 0), (entry = readdir(dir)) != NULL) {
         char inner[4096];
         if (entry->d_name[0] == '.')
             continue;
@@ -63,6 +63,8 @@ static void replay(const char *path)
         }
         replay_file(inner);
     }
+    if (errno)
+        die(path);
     closedir(dir);
 }
 
