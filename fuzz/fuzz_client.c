@@ -269,6 +269,16 @@ static int has_any(const world *w, int domain)
     return w->grant_count == GRANTS;
 }
 
+/* Is one known that is not older? A discovery under way may still hold it, and bring it back. */
+static int has_as_new(const world *w, int domain, int64_t fetched)
+{
+    size_t i;
+    for (i = 0; i < w->grant_count; i++)
+        if (w->grants[i].domain == domain && !w->grants[i].dead && w->grants[i].fetched >= fetched)
+            return 1;
+    return w->grant_count == GRANTS;
+}
+
 static int has_enforced(const world *w, unsigned domains)
 {
     size_t i;
@@ -1080,19 +1090,21 @@ static void step_clock(world *w)
 
 static void step_import(world *w)
 {
-    int d = (int)(take_octet(&w->in) % DOMAINS), honest, had, code;
+    int d = (int)(take_octet(&w->in) % DOMAINS), honest, had, code, rival = 0;
     char buffer[MTASTS_NAME_SIZE], id[ID_SIZE];
     const char *name = name_of(d, buffer);
     mtasts_str text = take_stored(w, d, &honest);
     mtasts_entry e;
     mtasts_err err;
+    if (mtasts_entry_read(&e, name, strlen(name), text.ptr, text.len, w->read, NULL) == MTASTS_OK)
+        rival = has_as_new(w, d, e.fetched);
     had = mtasts_client_entry(&w->client, name, strlen(name), &e);
     code = grant_stored(w, d, text, &e);
     if (code >= 0)
         snprintf(id, sizeof id, "%.*s", (int)e.id.len, e.id.ptr);
     w->about |= 1u << d;
     err = mtasts_client_import(&w->client, name, strlen(name), text.ptr, text.len, NULL);
-    if (err == MTASTS_OK && !had && code >= 0) {
+    if (err == MTASTS_OK && !had && !rival && code >= 0) {
         be_sure(w, d, (unsigned)code, e.fetched, id);
         w->books[d].imported = 1;
     }
