@@ -379,7 +379,8 @@ static int64_t on_clock(void *user)
         b->low = least(b->low, w->read);
         b->txt_low = least(b->txt_low, w->read);
         b->sure &= w->read < plus(b->low, age_of(b->code));
-        b->tried_failed &= w->read >= b->tried_at && w->read < INT64_MAX; /* no sums there */
+        /* once its time is over it may be forgotten, whatever the clock says later */
+        b->tried_failed &= w->read >= b->tried_at && w->read - b->tried_at < MTASTS_RETRY_MIN;
         b->stored_known &= w->read < b->stored_until;
     }
     return w->now;
@@ -465,6 +466,8 @@ static void on_event(void *user, const mtasts_event *e)
         came(w, d, e);
     } else if (e->kind == MTASTS_EVENT_EVICTED) {
         went(w, d, e);
+    } else if (e->kind == MTASTS_EVENT_FETCH_FAILED) {
+        b->heard_at = w->read; /* a fetch that is not answered has failed when its time is up */
     } else if (e->kind == MTASTS_EVENT_EXPIRED) {
         CHECK(!b->sure);
     } else if (e->kind == MTASTS_EVENT_NO_ROOM) {
@@ -586,6 +589,7 @@ static mtasts_err give_https(world *w, const request *r)
 {
     book *b = &w->books[r->domain];
     unsigned how = take_octet(&w->in), code;
+    int failed = b->tried_failed;
     int64_t now = w->now < 0 ? 0 : w->now;
     mtasts_policy policy;
     mtasts_str body;
@@ -603,14 +607,14 @@ static mtasts_err give_https(world *w, const request *r)
     b->coming_code = code;
     b->coming_low = least(b->txt_low, least(r->at, now));
     memcpy(b->coming_id, g->id, sizeof g->id);
+    b->tried_failed = 0; /* now, as who waits for it may go on before this call returns */
     body = copy_of(body.ptr, body.len);
     err = mtasts_client_give_https(&w->client, r->ticket, MTASTS_OK, body.ptr, body.len);
     drop_copy(body);
     if (err != MTASTS_OK) {
         b->coming = 0;
+        b->tried_failed = failed;
         g->fetched = INT64_MIN;
-    } else {
-        b->tried_failed = 0;
     }
     return err;
 }
@@ -872,7 +876,7 @@ static void check_answer(world *w, slot *s, int direct)
             CHECK(same_text(l->policy->text, body_of(w, b->code)));
     } else if (l->learned != MTASTS_LEARNED_NOTHING) {
         CHECK(!b->sure || b->since >= s->began);
-        CHECK(!l->cached || w->read - b->heard_at <= MTASTS_ABSENCE_MAX);
+        CHECK(!l->cached || w->read - b->heard_at <= MTASTS_ABSENCE_MAX || w->options & 0x20);
     }
 }
 
