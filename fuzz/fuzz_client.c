@@ -58,7 +58,7 @@ typedef struct book {
     /* The store, and whether the client must know of the policy in it. */
     mtasts_str stored;
     int stored_known;
-    int64_t stored_until;
+    int64_t stored_until, stored_age;
     mtasts_override override;
     int pinned; /* 0: no, else a policy's code and 1 */
 } book;
@@ -380,7 +380,9 @@ static int64_t on_clock(void *user)
         b->txt_low = least(b->txt_low, w->read);
         b->sure &= w->read < plus(b->low, age_of(b->code));
         /* once its time is over it may be forgotten, whatever the clock says later */
-        b->tried_failed &= w->read >= b->tried_at && w->read - b->tried_at < MTASTS_RETRY_MIN;
+        b->tried_failed &= w->read >= b->tried_at && w->read - b->tried_at < MTASTS_RETRY_MIN &&
+                           w->read < INT64_MAX;                                 /* no sums there */
+        b->stored_until = least(b->stored_until, plus(w->read, b->stored_age)); /* D13 */
         b->stored_known &= w->read < b->stored_until;
     }
     return w->now;
@@ -843,6 +845,7 @@ static void on_save(void *user, uint64_t ticket, const char *domain, const char 
         CHECK(is_granted(w, d, e.policy.text, e.id, e.expires, w->serial + 1));
         b->stored_known = !(w->options & 0x20);
         b->stored_until = e.expires;
+        b->stored_age = e.policy.max_age;
     } else {
         CHECK(!b->stored_known || b->tangled); /* D3: the policy there is still valid */
         b->stored_known = 0;
