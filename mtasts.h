@@ -1956,13 +1956,12 @@ MTASTS_API size_t mtasts_escape(char *out, size_t cap, const char *in, size_t le
  * name itself is `len` long. After an error, `end` is where it lies. */
 typedef struct mtastsi_name {
     size_t len, end;
-    unsigned seen; /* classes of the octets */
     mtasts_err err;
 } mtastsi_name;
 
 static mtastsi_name mtastsi_name_error(mtasts_err err, size_t at)
 {
-    mtastsi_name name = {0, at, 0, err};
+    mtastsi_name name = {0, at, err};
     if (at > MTASTS_NAME_MAX) { /* it was too long before that */
         name.end = MTASTS_NAME_MAX;
         name.err = MTASTS_ERR_NAME_LONG;
@@ -1973,12 +1972,11 @@ static mtastsi_name mtastsi_name_error(mtasts_err err, size_t at)
 /* Read labels up to the first octet that can be in none. Every name goes through here. */
 static mtastsi_name mtastsi_name_read(const char *p, size_t len)
 {
-    mtastsi_name name = {0, 0, 0, MTASTS_OK};
+    mtastsi_name name = {0, 0, MTASTS_OK};
     size_t i = 0, start;
-    unsigned k, seen = 0;
     for (;; i++) {
-        for (start = i; i < len && ((k = mtastsi_class(p[i])) & MTASTSI_LABEL); i++)
-            seen |= k;
+        for (start = i; i < len && (mtastsi_class(p[i]) & MTASTSI_LABEL); i++)
+            ;
         if (i == start) {
             if (i < len && p[i] == '.')
                 return mtastsi_name_error(MTASTS_ERR_NAME_EMPTY_LABEL, i);
@@ -1998,7 +1996,6 @@ static mtastsi_name mtastsi_name_read(const char *p, size_t len)
     }
     if (name.len > MTASTS_NAME_MAX)
         return mtastsi_name_error(MTASTS_ERR_NAME_LONG, MTASTS_NAME_MAX);
-    name.seen = seen;
     name.end = i;
     return name;
 }
@@ -2333,7 +2330,7 @@ static mtasts_err mtastsi_value_mx(mtasts_lint *l)
     l->mx_count_++;
     if (name.end > name.len)
         l->quirks_ |= MTASTS_QUIRK_TRAILING_DOT;
-    if (name.seen & MTASTSI_UNDERSCORE)
+    if (memchr(v + star, '_', name.len))
         l->quirks_ |= MTASTS_QUIRK_UNDERSCORE;
     if (mtastsi_name_is_address(v + star, name.len))
         l->note_ = "an address: no MX host ever matches it";
@@ -2439,8 +2436,8 @@ static mtasts_err mtastsi_policy_field(mtasts_lint *l, unsigned field, size_t at
 /* A line without a key: why, at l->at_. */
 static mtasts_err mtastsi_policy_no_key(mtasts_lint *l)
 {
-    size_t next = mtastsi_next_line(l->body_, l->len_, l->line_);
-    if (!memchr(l->body_ + l->line_, ':', next - l->line_))
+    size_t next = mtastsi_next_line(l->body_, l->len_, l->at_);
+    if (!memchr(l->body_ + l->at_, ':', next - l->at_))
         return MTASTS_ERR_POLICY_LINE;
     if (mtastsi_class(l->body_[l->at_]) & MTASTSI_BLANK)
         l->note_ = "no blanks before the colon";
