@@ -6,7 +6,9 @@
 #include <string.h>
 
 void *formal_memchr(const void *s, int c, size_t n); /* libc.c */
+int formal_memcmp(const void *a, const void *b, size_t n);
 #define memchr formal_memchr
+#define memcmp formal_memcmp
 
 #define MTASTS_IMPLEMENTATION
 #define MTASTS_PURE
@@ -123,7 +125,7 @@ MAIN(mtasts_diag_format)
     size_t n;
     any();
     text[N] = '\0';
-    diag.err = (mtasts_err)number;
+    diag.err = (mtasts_err)Frama_C_interval(0, 2147483647);
     diag.quirk = bits;
     diag.line = count;
     Frama_C_make_unknown((char *)&diag.column, sizeof diag.column);
@@ -210,6 +212,69 @@ MAIN(mtasts_record_select)
 
 static mtasts_policy policy;
 
+/* Each octet by itself, as memcpy in Eva is not. */
+static void copy(char *to, const char *from, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+/* call(p, len) with any octets behind the prefix. */
+#define BEHIND(call, prefix)                       \
+    {                                              \
+        static char begun[sizeof(prefix) - 1 + N]; \
+        size_t n;                                  \
+        /*@ loop unroll N + 1; */                  \
+        EACH(n)                                    \
+        {                                          \
+            char *p = begun + N - n;               \
+            copy(p, prefix, sizeof(prefix) - 1);   \
+            copy(p + sizeof(prefix) - 1, text, n); \
+            call(p, sizeof(prefix) - 1 + n);       \
+        }                                          \
+    }
+
+#define BODIES(call)                 \
+    BEHIND(call, "")                 \
+    BEHIND(call, "\xef\xbb\xbf")     \
+    BEHIND(call, "mx:*.")            \
+    BEHIND(call, "mode:enfor")       \
+    BEHIND(call, "max_age:99999999") \
+    BEHIND(call, "version:STS")      \
+    BEHIND(call, "version:STSv1\nmode:none\nmax_age:1\n")
+
+static void parse(const char *p, size_t len)
+{
+    mtasts_policy_parse(&policy, p, len, bits, &diag);
+}
+
+MAIN(mtasts_policy_parse)
+{
+    static char large[MTASTS_POLICY_MAX + 1];
+    any();
+    mtasts_policy_parse(NULL, text, N, bits, &diag);
+    mtasts_policy_parse(&policy, NULL, count, bits, &diag);
+    mtasts_policy_parse(&policy, large, sizeof large, bits, &diag);
+    BODIES(parse)
+}
+
+/* A function of its own: in the drivers Eva joins all states. */
+static void lint_all(const char *p, size_t len)
+{
+    mtasts_lint lint;
+    mtasts_lint_init(&lint, p, len);
+    while (mtasts_lint_next(&lint, &diag))
+        ;
+}
+
+MAIN(mtasts_lint_next)
+{
+    any();
+    lint_all(NULL, count);
+    BODIES(lint_all)
+}
+
 MAIN(mtasts_policy_next_mx)
 {
     mtasts_str mx;
@@ -270,6 +335,53 @@ OCTETS(mtasts_mode_from_name)
 
 /* ==== 6 Policy writer ==================================================================== */
 
+static size_t length;
+static char large[200];
+static const size_t caps[] = {0, 1, 40, sizeof large};
+
+MAIN(mtasts_policy_compose)
+{
+    mtasts_str mx[2];
+    size_t c, n;
+    any();
+    mtasts_policy_compose(large, 0, &length, number, bits, NULL, count, &diag);
+    mx[1].ptr = NULL;
+    mx[1].len = count;
+    //@ loop unroll 4;
+    for (c = 0; c < 4; c++) {
+        //@ loop unroll N + 1;
+        EACH(n)
+        {
+            mx[0].ptr = END(text, n);
+            mx[0].len = n;
+            mtasts_policy_compose(large + sizeof large - caps[c], caps[c], &length, number, bits,
+                                  mx, 1, &diag);
+        }
+    }
+    mtasts_policy_compose(large, sizeof large, &length, number, bits, mx, 2, &diag);
+}
+
+MAIN(mtasts_policy_write)
+{
+    size_t c, n;
+    any();
+    policy.mode = (mtasts_mode)Frama_C_interval(0, 2147483647);
+    policy.max_age = bits;
+    policy.text.ptr = NULL;
+    policy.text.len = count;
+    mtasts_policy_write(large, sizeof large, &length, &policy);
+    //@ loop unroll 4;
+    for (c = 0; c < 4; c++) {
+        //@ loop unroll N + 1;
+        EACH(n)
+        {
+            policy.text.ptr = END(text, n);
+            policy.text.len = n;
+            mtasts_policy_write(large + sizeof large - caps[c], caps[c], &length, &policy);
+        }
+    }
+}
+
 MAIN(mtasts_record_write)
 {
     size_t n, len;
@@ -307,12 +419,57 @@ NAMED(mtasts_txt_name, MTASTS_NAME_SIZE)
 NAMED(mtasts_policy_host, MTASTS_NAME_SIZE)
 NAMED(mtasts_policy_url, MTASTS_URL_SIZE)
 
+MAIN(mtasts_http_request)
+{
+    size_t c, n;
+    any();
+    other[N] = '\0';
+    mtasts_http_request(large, sizeof large, &length, NULL, count, NULL, &diag);
+    //@ loop unroll 4;
+    for (c = 0; c < 4; c++) {
+        //@ loop unroll N + 1;
+        EACH(n)
+        {
+            mtasts_http_request(large + sizeof large - caps[c], caps[c], &length, END(text, n), n,
+                                Frama_C_nondet_ptr(NULL, other), &diag);
+        }
+    }
+}
+
 MAIN(mtasts_http_init)
 {
     mtasts_http http;
     any();
     mtasts_http_init(&http, NULL, count);
     mtasts_http_init(&http, out, count);
+}
+
+/* An octet in any state of the reader, with lines of up to N octets. */
+MAIN(mtasts_http_feed)
+{
+    static mtasts_http http;
+    static char octet;
+    size_t n;
+    int state;
+    any();
+    mtasts_http_init(&http, out, N);
+    mtasts_http_feed(&http, NULL, count, &diag);
+    //@ loop unroll 9;
+    for (state = MTASTSI_HTTP_STATUS; state <= MTASTSI_HTTP_DONE; state++) {
+        //@ loop unroll N + 1;
+        EACH(n)
+        {
+            Frama_C_make_unknown((char *)&http, sizeof http);
+            Frama_C_make_unknown(&octet, 1);
+            http.body = out;
+            http.cap_ = 4;
+            http.body_len = n < 4 ? n : 4;
+            http.state_ = (unsigned)state;
+            http.err_ = (mtasts_err)Frama_C_interval(0, 1000);
+            http.line_len_ = n;
+            mtasts_http_feed(&http, &octet, 1, &diag);
+        }
+    }
 }
 
 /* In any state, not only those that mtasts_http_feed leaves. */
@@ -416,6 +573,55 @@ MAIN(mtasts_cert_matches)
                 mtasts_cert_matches(names, 2, END(other, n), n);
             }
         }
+    }
+}
+
+/* A certificate whose one fault are two subjectAltNames, the second with any N octets of names. */
+static const unsigned char cert_head[] = {
+    0x30, 42 + N, 0x30,   40 + N, 0x02,   0,    0x30, 0,    0x30, 0,    0x30, 0,     0x30, 0, 0x30,
+    0,    0xa3,   26 + N, 0x30,   24 + N, 0x30, 9,    0x06, 3,    0x55, 0x1d, 0x11,  0x04, 2, 0x30,
+    0,    0x30,   11 + N, 0x06,   3,      0x55, 0x1d, 0x11, 0x01, 0,    0x04, 2 + N, 0x30, N};
+static unsigned char certificate[sizeof cert_head + N];
+
+/* One octet of it any, too: a tag, a length, a value. Of the 0x11s it makes another extension, and
+ * the certificate good. */
+static void spoiled(size_t at, int matches)
+{
+    mtasts_str names;
+    certificate[at] = (unsigned char)Frama_C_interval(0, 255);
+    if (matches)
+        mtasts_cert_der_matches(certificate, sizeof certificate, other, N, &number);
+    else
+        mtasts_cert_der_names(certificate, sizeof certificate, &names, &diag);
+}
+
+static void der(int matches)
+{
+    size_t i;
+    any();
+    //@ loop unroll 50;
+    for (i = 0; i < sizeof cert_head; i++) {
+        memcpy(certificate, cert_head, sizeof cert_head);
+        memcpy(certificate + sizeof cert_head, text, N);
+        spoiled(i, matches);
+    }
+}
+
+MAIN(mtasts_cert_der_matches)
+{
+    der(1);
+}
+
+MAIN(mtasts_cert_der_names)
+{
+    mtasts_str names;
+    size_t n;
+    der(0);
+    mtasts_cert_der_names(NULL, count, &names, &diag);
+    //@ loop unroll N + 1;
+    EACH(n)
+    {
+        mtasts_cert_der_names((const unsigned char *)END(text, n), n, &names, &diag);
     }
 }
 

@@ -31,4 +31,14 @@
 const char *formal_memchr(const char *s, int c, size_t n);
 #define memchr formal_memchr
 
+/* The same of memcmp, of unsigned char; only what it reads. */
+/*@ requires \valid_read(a + (0 .. n - 1)) && \initialized(a + (0 .. n - 1));
+    assigns \result \from a[0 .. n - 1], n; */
+int formal_memcmp(const unsigned char *a, const char *b, size_t n);
+#define memcmp formal_memcmp
+
+/*@ assigns *diag;
+    ensures \result == err; */
+static mtasts_err mtastsi_say(mtasts_diag *diag, mtasts_err err, size_t offset, const char *text);
+
 #include "cut.h"
