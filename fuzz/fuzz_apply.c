@@ -1,9 +1,10 @@
 /* Fuzzes section 10: the plan before an MX is connected to, and the verdict on the session; and the
- * name functions of sections 10, 11 and 13.
+ * name functions of sections 2, 10, 11, 13 and 16.
  *
  * Targets: mtasts_apply_plan, mtasts_plan_same, mtasts_apply_verdict, mtasts_reason_name, _text,
  *          mtasts_action_name, _from_name, mtasts_tlsrpt_result_name, _from_name,
- *          mtasts_policy_type_name, _from_name, mtasts_mode_name, _from_name, mtasts_learned_name
+ *          mtasts_policy_type_name, _from_name, mtasts_mode_name, _from_name, mtasts_learned_name,
+ *          mtasts_err_name, _section, mtasts_quirk_name, _text, mtasts_event_name, _text
  *
  * Property: plan and verdict are those of the tables below, whatever the members hold (A1 to A3, A6
  *           to A8, A11); of verdicts on plans that no delivery leads to, too.
@@ -357,6 +358,7 @@ static void check_host(const char *name, mtasts_str host)
     }
     CHECK(len == host.len || (len + 1 == host.len && host.ptr[len] == '.'));
     CHECK(name[len - 1] != '.');
+    CHECK(mtasts_name_normalise(NULL, host.ptr, host.len, NULL) == MTASTS_OK);
     for (i = 0; i < len; i++)
         CHECK(name[i] == lower(host.ptr[i]));
 }
@@ -547,6 +549,9 @@ static void check_names(int number, mtasts_str text)
     CHECK(is_unknown(mtasts_reason_name(number)) == !*mtasts_reason_text(number));
     CHECK(is_unknown(mtasts_reason_name(number)) == (number < 0 || number > 12));
     CHECK(is_unknown(mtasts_learned_name(number)) == (number < 0 || number > 4));
+    CHECK(is_unknown(mtasts_event_name(number)) == !*mtasts_event_text(number));
+    CHECK(is_unknown(mtasts_quirk_name((uint32_t)number)) == !*mtasts_quirk_text((uint32_t)number));
+    CHECK(!is_unknown(mtasts_err_name(number)) || !*mtasts_err_section(number));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,7 +10,8 @@
  *           answer with a stale ticket changes nothing; memory is within its bound, is given back
  *           in the sizes that were asked for, and all of it at the end; next and tick agree and
  *           come to rest; an iteration gives each entry once; the counters count; calls that are
- *           not allowed inside callbacks are refused
+ *           not allowed inside callbacks are refused. (That what is due is begun, and in time, is
+ *           for t16 and tests/model: here a client that asks nobody passes.)
  * Input: octet 0: bits 0-1 memory (0 functions, 2 a block, else functions over a pool); bit 2
  *        callbacks answer at once; bit 3 a store; bit 4 overrides; bit 5 no events; bit 6 random;
  *        bit 7 look-ups are ended after clear. Octet 1: octets of memory, in steps. Octet 2: bits

@@ -528,6 +528,13 @@ static void check_fetched(host *h, mtasts_str body, const mtasts_policy *policy,
     CHECK(e->refresh >= later(granted.fetched, interval / 4 * 3) || e->refresh == e->expires);
 }
 
+/* Half of what a pause may be is by chance. */
+static int64_t least_pause(uint32_t failures)
+{
+    int64_t doubled = (int64_t)MTASTS_RETRY_MIN << (failures < 8 ? failures - 1 : 7);
+    return least(doubled, MTASTS_RETRY_MAX / 2);
+}
+
 static void check_failed(host *h, mtasts_err status, const mtasts_result *before,
                          const mtasts_result *r)
 {
@@ -547,7 +554,7 @@ static void check_failed(host *h, mtasts_err status, const mtasts_result *before
         h->learned = MTASTS_LEARNED_FAILED;
     if (e->failures) { /* else it was forgotten, since there is no record any more */
         CHECK(e->failed == status);
-        CHECK(e->retry >= least(later(now, MTASTS_RETRY_MIN), INT64_MAX));
+        CHECK(e->retry >= later(now, least_pause(e->failures)));
         CHECK(e->failures == 1 || e->failures == before->entry.failures + 1);
         CHECK(e->refresh <= e->retry);
         CHECK(before->honour || e->expires <= e->retry);
