@@ -8,10 +8,19 @@
 # A command runs in an empty directory, with set -e; `fail` ends it. $tmp goes away at the end.
 
 tmp=$(mktemp -d)
-trap 'wait; rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'stop; rm -rf "$tmp"' EXIT
+trap 'exit 130' HUP INT TERM
 mkdir "$tmp/out"
 count=0
+
+# What still runs, when the script is interrupted.
+stop() {
+    local job
+    for job in $(jobs -rp); do
+        kill -- "-$job" 2>/dev/null || :
+    done
+    wait
+}
 
 check() {
     local name=$1 out status
@@ -21,8 +30,10 @@ check() {
     while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do
         wait -n || :
     done
+    set -m # a process group of its own, for stop
     (
-        trap - EXIT
+        set +m
+        trap - EXIT HUP INT TERM
         set +e
         (
             set -e
@@ -39,6 +50,7 @@ check() {
         fi >"$out"
         rm -rf "$out.dir"
     ) &
+    set +m
 }
 
 line() {
