@@ -46,7 +46,7 @@
  *     what the host gives to sections 15 and 16. Every function may be called from any thread at
  *     any time on different data.
  *   - Needs <stddef.h>, <stdint.h>, <string.h>, and of the last only memchr, memcmp, memcpy,
- *     memmove and memset.
+ *     memmove and memset (clang may call bcmp for memcmp).
  *   - All input is taken to be hostile: every loop is bounded by an input length, no work is
  *     quadratic, no octet outside (pointer, length) is read, and what is unclear never matches.
  *   - Input is (pointer, length). It need not end in NUL and may hold NUL. (NULL, 0) is legal
@@ -302,8 +302,9 @@ MTASTS_API const char *mtasts_err_section(int err);
 
 /* mtasts_err_tlsrpt - the RFC 8460 result type that reports this error of a policy look-up
  *
- *   err       any int. MTASTS_ERR_HTTPS_CONNECT and _CERT are never returned by this header: they
- *             are there for what happens to the host before the first octet of a response.
+ *   err       any int. MTASTS_ERR_HTTPS_CONNECT and _CERT are for what happens to the host before
+ *             the first octet of a response: no function returns them, but a result and an
+ *             event tell them as the host gave them.
  *   returns   MTASTS_TLSRPT_STS_POLICY_INVALID, _FETCH_ERROR, ...; MTASTS_TLSRPT_OK: not reported
  */
 MTASTS_API mtasts_tlsrpt_result mtasts_err_tlsrpt(int err);
@@ -916,7 +917,7 @@ MTASTS_API int mtasts_policy_type_from_name(const char *name, size_t len);
  * never lengthens a life: what seems to lie after now is taken to be of now. */
 #define MTASTS_ABSENCE_MAX      3600u  /* seconds that "no record" is remembered at most */
 #define MTASTS_REFRESH_INTERVAL 86400u /* seconds between two fetches, about (RFC 8461 10.2) */
-#define MTASTS_RETRY_MIN        300u   /* seconds between two fetches, at least (RFC 8461 3.3) */
+#define MTASTS_RETRY_MIN        300u   /* seconds between fetches for one id (RFC 8461 3.3) */
 #define MTASTS_RETRY_MAX        3600u  /* seconds between a failed fetch and the next, at most */
 
 /* What is kept for a policy domain. Borrows all its texts. */
