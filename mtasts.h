@@ -3320,7 +3320,7 @@ MTASTS_API int mtasts_cert_name_matches(const char *presented, size_t presented_
     size_t m = mtastsi_pattern_len(presented, presented_len);
     if (!n || !m || m != presented_len) /* a trailing dot on the presented name */
         return 0;
-    if (presented[0] == '*' && !memchr(presented + 2, '.', m - 2))
+    if (m >= 2 && presented[0] == '*' && !memchr(presented + 2, '.', m - 2))
         return 0; /* RFC 9525 6.3 leaves "*.com" to us */
     return mtastsi_pattern_matches(presented, m, host, n);
 }
