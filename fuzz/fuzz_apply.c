@@ -4,7 +4,7 @@
  * Targets: mtasts_apply_plan, mtasts_plan_same, mtasts_apply_verdict, mtasts_reason_name, _text,
  *          mtasts_action_name, _from_name, mtasts_tlsrpt_result_name, _from_name,
  *          mtasts_policy_type_name, _from_name, mtasts_mode_name, _from_name, mtasts_learned_name,
- *          mtasts_err_name, _section, mtasts_quirk_name, _text, mtasts_event_name, _text
+ *          mtasts_strerror, mtasts_err_name, _section, _tlsrpt, mtasts_quirk_name, _text, mtasts_event_name, _text
  *
  * Property: plan and verdict are those of the tables below, whatever the members hold (A1 to A3, A6
  *           to A8, A11); of verdicts on plans that no delivery leads to, too.
@@ -24,6 +24,7 @@
  *                 bit 2: the host is the policy's first mx, with "MX" for "*"
  *                 bit 3: the plan for the verdict is not made, its members are octets of the input
  *                 bit 4: there is no session
+ *                 bit 5: 128 numbers in a row have their texts looked at, not one
  *        octet 1: the policy's mode
  *        8 octets: the delivery, from tls on; 5: the session; 8: another delivery; 9: the plan
  *        4 octets: a number for the name functions
@@ -42,7 +43,7 @@ typedef struct scene {
     mtasts_plan plan; /* that nobody has made */
     mtasts_policy policy;
     mtasts_str body, host;
-    int has_session, plan_is_given, number;
+    int has_session, plan_is_given, number, numbers;
 } scene;
 
 static int take_member(input *in)
@@ -149,6 +150,7 @@ static void take_scene(input *in, scene *s)
     }
     s->plan_is_given = options >> 3 & 1;
     s->has_session = !(options >> 4 & 1);
+    s->numbers = options >> 5 & 1 ? 128 : 1;
 }
 
 /* ---- the tables: RFC 8461 4 and 5, 8689 4, 7672 2.2 and the header's comments ---- */
@@ -494,7 +496,7 @@ static void check_stricter(const mtasts_delivery *d, mtasts_str host, const mtas
     }
 }
 
-static void check_same(const mtasts_plan *a, const mtasts_plan *b, const mtasts_session *s)
+static int check_same(const mtasts_plan *a, const mtasts_plan *b)
 {
     int same = mtasts_plan_same(a, b);
     CHECK(same == mtasts_plan_same(b, a));
@@ -502,8 +504,18 @@ static void check_same(const mtasts_plan *a, const mtasts_plan *b, const mtasts_
     CHECK(same ==
           (a->use && b->use && a->tls == b->tls && a->verify == b->verify && a->dane == b->dane &&
            a->requiretls == b->requiretls && a->host[0] && strcmp(a->host, b->host) == 0));
-    if (same)
-        CHECK(judge(a, s).action == judge(b, s).action);
+    return same;
+}
+
+/* The same plan for another host, and one that nobody has made with this plan's host. */
+static void check_others(const mtasts_plan *plan, const mtasts_plan *given)
+{
+    mtasts_plan other = *plan;
+    other.host[0] = (char)(other.host[0] ? other.host[0] ^ 1 : 'x');
+    CHECK(!check_same(plan, &other));
+    other = *given;
+    memcpy(other.host, plan->host, sizeof other.host);
+    check_same(plan, &other);
 }
 
 static void check_scene(const scene *s)
@@ -519,7 +531,9 @@ static void check_scene(const scene *s)
     check_result(&v);
     check_better(&plan, &s->session);
     check_stricter(&s->delivery, s->host, session);
-    check_same(&plan, &other, session);
+    if (check_same(&plan, &other))
+        CHECK(judge(&plan, session).action == judge(&other, session).action);
+    check_others(&plan, &s->plan);
 }
 
 /* ---- names ---- */
@@ -535,9 +549,24 @@ static void check_name(const char *(*name_of)(int), int (*from_name)(const char 
     const char *name = name_of(number);
     int found = from_name(text.ptr, text.len);
     CHECK(from_name(name, strlen(name)) == (is_unknown(name) ? -1 : number));
+    CHECK(from_name(NULL, text.len) == -1);
     if (found != -1)
         CHECK(strlen(name_of(found)) == text.len &&
               memcmp(name_of(found), text.ptr, text.len) == 0);
+}
+
+static void check_texts(int number)
+{
+    CHECK(is_unknown(mtasts_reason_name(number)) == !*mtasts_reason_text(number));
+    CHECK(is_unknown(mtasts_reason_name(number)) == (number < 0 || number > 12));
+    CHECK(is_unknown(mtasts_learned_name(number)) == (number < 0 || number > 4));
+    CHECK(is_unknown(mtasts_event_name(number)) == !*mtasts_event_text(number));
+    CHECK(is_unknown(mtasts_quirk_name((uint32_t)number)) == !*mtasts_quirk_text((uint32_t)number));
+    CHECK(!*mtasts_err_section(number) || !is_unknown(mtasts_err_name(number)));
+    CHECK(is_unknown(mtasts_err_name(number)) ==
+          (strcmp(mtasts_strerror(number), "unknown error") == 0));
+    CHECK(!is_unknown(mtasts_err_name(number)) || !mtasts_err_tlsrpt(number));
+    CHECK(!is_unknown(mtasts_tlsrpt_result_name((int)mtasts_err_tlsrpt(number))));
 }
 
 static void check_names(int number, mtasts_str text)
@@ -546,22 +575,21 @@ static void check_names(int number, mtasts_str text)
     check_name(mtasts_mode_name, mtasts_mode_from_name, number, text);
     check_name(mtasts_tlsrpt_result_name, mtasts_tlsrpt_result_from_name, number, text);
     check_name(mtasts_policy_type_name, mtasts_policy_type_from_name, number, text);
-    CHECK(is_unknown(mtasts_reason_name(number)) == !*mtasts_reason_text(number));
-    CHECK(is_unknown(mtasts_reason_name(number)) == (number < 0 || number > 12));
-    CHECK(is_unknown(mtasts_learned_name(number)) == (number < 0 || number > 4));
-    CHECK(is_unknown(mtasts_event_name(number)) == !*mtasts_event_text(number));
-    CHECK(is_unknown(mtasts_quirk_name((uint32_t)number)) == !*mtasts_quirk_text((uint32_t)number));
-    CHECK(!is_unknown(mtasts_err_name(number)) || !*mtasts_err_section(number));
+    check_texts(number);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input in = {data, size};
     scene s;
+    int i, number;
     take_scene(&in, &s);
     check_scene(&s);
     check_names(s.number, s.host);
-    check_names((int)((unsigned)s.number % 512), s.body);
+    number = (int)((unsigned)s.number % 512);
+    check_names(number, s.body);
+    for (i = 1; i < s.numbers; i++)
+        check_texts(number + i);
     drop_copy(s.body);
     drop_copy(s.host);
     return 0;

@@ -18,6 +18,7 @@
  *             lengths of more than four octets, tags of two octets, octets after the certificate or
  *             after the names, a second subjectAltName, and fields out of place.
  *           - One that only we accept neither: keys, dates and signatures are not looked at.
+ * Property: a certificate that is not there has no names, whatever its length is said to be.
  * Property: mtasts_cert_der_matches says what mtasts_cert_matches says of the names, and no after
  *           an error (C5).
  *
@@ -324,7 +325,7 @@ static void check_match(const unsigned char *der, size_t len, const found *f, mt
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input in;
-    mtasts_str host, der;
+    mtasts_str host, der, none;
     const unsigned char *p;
     found f;
     parts slow;
@@ -343,6 +344,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_match(p, der.len, &f, host);
     for (i = 0; i < f.count && i < 8; i++)
         check_match(p, der.len, &f, f.names[i]);
+    CHECK(mtasts_cert_der_names(NULL, der.len, &none, NULL) == MTASTS_ERR_CERT_DER && !none.ptr);
     if (f.err == MTASTS_OK) {
         check_whole(p, der.len);
         compare_mbedtls(p, der.len, &f);

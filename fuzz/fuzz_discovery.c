@@ -16,6 +16,7 @@
  *           absence ends with its TTL (D7, D8); a failed fetch puts off the next (H5).
  * Property: an entry of another domain counts as nothing (D13); what is to be stored can be
  *           written, and is read the same (D11).
+ * Property: after a wrong domain or flag the discovery is done; an entry that cannot be is not used.
  * Property: who cancels a fetch is left with neither a policy nor an absence.
  * Property: texts point into the discovery or the policy that was given, wherever the struct is
  *           moved; records, and texts that were refused, can be freed at once.
@@ -835,6 +836,29 @@ static void step(host *h, input *in)
     check_result(h, op % 16 < 7);
 }
 
+/* What no host should hand in: the discovery is done then, or goes on without it. */
+static void check_misuse(const host *h)
+{
+    mtasts_discovery d;
+    mtasts_request q;
+    mtasts_result r;
+    mtasts_entry e;
+    CHECK(mtasts_discovery_init(&d, "", 0, NULL, 0, 0, h->now, NULL) == MTASTS_ERR_NAME_EMPTY);
+    CHECK(mtasts_discovery_want(&d, &q) == MTASTS_WANT_DONE);
+    CHECK(mtasts_discovery_init(&d, "a", 1, NULL, 1, 0, h->now, NULL) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_discovery_want(&d, &q) == MTASTS_WANT_DONE);
+    mtasts_discovery_result(&d, h->now, &r);
+    CHECK(r.learned == MTASTS_LEARNED_NOTHING && !r.honour && !r.keep);
+    memset(&e, 0, sizeof e);
+    e.domain.ptr = "a";
+    e.domain.len = 1;
+    e.fetched = -1;
+    e.used = INT64_MAX;
+    CHECK(mtasts_discovery_init(&d, "a", 1, &e, MTASTS_REFRESH, 0, h->now, NULL) == MTASTS_OK);
+    mtasts_discovery_result(&d, h->now, &r);
+    CHECK(!r.entry.used && !r.keep);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input in = {data, size};
@@ -844,6 +868,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     h.d = (mtasts_discovery *)calloc(1, sizeof *h.d);
     if (!h.d)
         abort();
+    check_misuse(&h);
     begin(&h, &in);
     while (in.left)
         step(&h, &in);

@@ -13,6 +13,7 @@
  *           and NUL.
  * Property: at any time, nothing read lies after now, nothing lives longer than it did, nor longer
  *           than max_age (an absence: MTASTS_ABSENCE_MAX) from now (D1, D9).
+ * Property: a text that is not there, or longer than any entry, is told as such.
  * Property: who is valid, or worth keeping, was so before; nobody is at or after the end.
  *
  * Input: octet 0: bit 0: the rest is members of an entry, see take_entry; else a text
@@ -214,7 +215,9 @@ static int is_right(const mtasts_entry *e)
         return 0;
     if (!e->policy.text.ptr)
         return !e->id.len;
-    return is_id(e->id) && e->policy.max_age && e->expires == later(e->fetched, e->policy.max_age);
+    return is_id(e->id) && e->policy.max_age && e->policy.max_age <= MTASTS_MAX_AGE_MAX &&
+           e->policy.text.len <= MTASTS_POLICY_MAX &&
+           e->expires == later(e->fetched, e->policy.max_age);
 }
 
 /* ---- writing ---- */
@@ -273,6 +276,7 @@ static mtasts_err read_text(mtasts_entry *e, mtasts_str text, const char *domain
     mtasts_err err = mtasts_entry_read(e, domain, len, text.ptr, text.len, now, &diag);
     CHECK(diag.err == err && diag.text);
     CHECK(diag.offset <= text.len);
+    CHECK(mtasts_entry_read(e, domain, len, text.ptr, text.len, now, NULL) == err);
     if (err != MTASTS_OK) {
         CHECK(same_entry(e, &nothing) && !e->domain.ptr && !e->policy.text.ptr);
         return err;
@@ -333,6 +337,7 @@ static void check_domains(const mtasts_entry *known, mtasts_str text, mtasts_str
     CHECK(read_text(&e, text, name, len - 1, INT64_MAX) == MTASTS_ERR_ENTRY_DOMAIN);
     name[0] = name[0] == 'A' ? 'B' : 'A';
     CHECK(read_text(&e, text, name, len, INT64_MAX) == MTASTS_ERR_ENTRY_DOMAIN);
+    CHECK(read_text(&e, text, "", 0, INT64_MAX) == MTASTS_ERR_ENTRY_DOMAIN);
     err = mtasts_name_normalise(name, domain.ptr, domain.len, NULL);
     err = err == MTASTS_OK && strlen(name) == len && memcmp(name, known->domain.ptr, len) == 0
               ? MTASTS_OK
@@ -438,6 +443,7 @@ static mtasts_str take_policy(input *in, unsigned how)
 }
 
 /* 1 octet of options: bit 0: a policy; bit 1: it expires when it must; bit 2: the domain is long;
+ * bit 3: max_age is too long by what it is; bit 4: the text likewise (nobody may read that);
  * then the members: 6 times; 1: a domain (as take_name says), an id, a failed id; 4: failures; 1:
  * why; 1: no_record; 1: how the policy is made, and its text. */
 static mtasts_str take_entry(input *in, mtasts_entry *e)
@@ -460,6 +466,10 @@ static mtasts_str take_entry(input *in, mtasts_entry *e)
     body = take_policy(in, take_octet(in));
     if (options & 1)
         mtasts_policy_parse(&e->policy, body.ptr, body.len, 0, NULL);
+    if (e->policy.text.ptr && options & 8)
+        e->policy.max_age += MTASTS_MAX_AGE_MAX;
+    if (e->policy.text.ptr && options & 16)
+        e->policy.text.len += MTASTS_POLICY_MAX;
     if (options & 2)
         e->expires = later(since_1970(e->fetched), e->policy.max_age);
     return body;
@@ -523,6 +533,18 @@ static void check_entry(const mtasts_entry *e, const wish *w, int is_edited)
     drop_copy(text);
 }
 
+/* A text that is not there, and one that is longer than any entry. */
+static void check_misuse(void)
+{
+    static const char large[MTASTS_ENTRY_MAX + 1] = {0};
+    mtasts_str text = {NULL, 1};
+    mtasts_entry e;
+    CHECK(read_text(&e, text, NULL, 0, 0) == MTASTS_ERR_USAGE);
+    text.ptr = large;
+    text.len = sizeof large;
+    CHECK(read_text(&e, text, NULL, 0, 0) == MTASTS_ERR_ENTRY_DAMAGED);
+}
+
 static void test_text(input *in, const wish *w, int has_head)
 {
     mtasts_str text =
@@ -548,6 +570,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned options = take_octet(&in);
     wish w;
     take_wish(&in, &w);
+    check_misuse();
     if (options & 5)
         test_entry(&in, &w, options >> 2 & 1);
     else

@@ -13,6 +13,7 @@
  * Property: mtasts_http_check, given what that reader saw, says the same as the reading (H2, H3).
  * Property: the request and the URL are the fixed text around the normalised domain and the agent
  *           as given: nothing else of the input gets in, least of all a line end (H1).
+ * Property: octets that are not there are told as the host's mistake, and change nothing.
  * Property: media types and addresses are judged as by an obvious second implementation (H3, H7).
  *
  * Input: octet 0: bit 0: the connection ends cleanly
@@ -120,6 +121,8 @@ static void end(outcome *o, int clean)
     CHECK(same_place(&d, &o->ended));
     CHECK(mtasts_http_end(&o->http, !clean, &d) == err);
     CHECK(same_place(&d, &o->ended));
+    CHECK(mtasts_http_end(&o->http, clean, NULL) == err);
+    CHECK(mtasts_http_feed(&o->http, NULL, 1, &d) == MTASTS_ERR_USAGE);
     CHECK(o->http.body_len == body_len);
 }
 
@@ -566,13 +569,13 @@ static void test_request(mtasts_str domain, const char *agent, size_t cap)
     int printable = 1;
     size_t len;
     mtasts_err err;
-    for (c = agent; *c; c++)
+    for (c = agent ? agent : ""; *c; c++)
         printable = printable && *c >= ' ' && *c <= '~';
     err = mtasts_http_request(out, cap, &len, domain.ptr, domain.len, agent, NULL);
     snprintf(text, sizeof text,
              "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.%s\r\nUser-Agent: %s\r\n"
              "Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
-             name, agent);
+             name, agent ? agent : "mtasts.h");
     CHECK((err == MTASTS_OK || err == MTASTS_ERR_SPACE) == (good && printable));
     if (good && printable) {
         CHECK(len == strlen(text));
@@ -587,9 +590,9 @@ static void test_request(mtasts_str domain, const char *agent, size_t cap)
     free(out);
 }
 
-/* 2 octets: a status; 1: bit 0: complete, bit 1: a coding; 3: octets of body; 2: room for the
- * request; 1: length of the domain; 1: that of the agent; the domain; the agent; the rest is a
- * media type, and an address. */
+/* 2 octets: a status; 1: bit 0: complete, bit 1: a coding, bit 2: the usual agent; 3: octets of
+ * body; 2: room for the request; 1: length of the domain; 1: that of the agent; the domain; the
+ * agent; the rest is a media type, and an address. */
 static void test_others(input *in)
 {
     static const mtasts_str none = {NULL, 0};
@@ -602,13 +605,14 @@ static void test_others(input *in)
     mtasts_err err;
     memcpy(agent_text, agent.ptr, agent.len);
     agent_text[agent.len] = '\0';
-    test_request(domain, agent_text, cap);
+    test_request(domain, bits & 4 ? NULL : agent_text, cap);
     drop_copy(agent);
     drop_copy(domain);
     rest = take_copy(in, in->left);
     CHECK(mtasts_media_type_ok(rest.ptr, rest.len) == is_media_type_ok(rest));
     CHECK(mtasts_address_is_public((const unsigned char *)rest.ptr, rest.len) ==
           is_public((const unsigned char *)rest.ptr, rest.len));
+    CHECK(!mtasts_address_is_public(NULL, rest.len));
     err = mtasts_http_check(status, rest, bits & 2 ? rest : none, body_len, (int)(bits & 1));
     CHECK(err == (status / 100 == 3              ? MTASTS_ERR_HTTP_REDIRECT
                   : status != 200                ? MTASTS_ERR_HTTP_STATUS

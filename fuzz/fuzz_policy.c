@@ -12,7 +12,10 @@
  *           lines joined are the body; an error's line and column are those of its offset; the
  *           lines behind it play no part
  *           outputs are written whole, the same when called again, and without a diag
- * Input:    1 octet: 0xff, and the next 0xf8 or more: lines fill the body up to 65536 octets
+ *           iterating over a body that is no policy stays in it, and ends
+ *           what a host hands in by mistake is told as such
+ * Input:    1 octet: 0xfe or 0xff, and the next 0xf8 or more: lines fill the body up to 65536
+ *                    octets, short ones of mx or long ones that are ignored
  *                    other odd numbers: a good policy stands behind the body
  *           1 octet: the size of small buffers; bits 0 to 2: how many more, less 4
  *           the rest: the body
@@ -303,16 +306,6 @@ static void check_policy(const mtasts_policy *p, mtasts_str body, const reading 
     check_lines(p);
 }
 
-/* Quirks are told in their order; a line's are told before its error. */
-static void check_strict(mtasts_str body, const reading *r)
-{
-    mtasts_policy p;
-    mtasts_diag d;
-    mtasts_err err = parse(&p, body, MTASTS_STRICT, &d);
-    CHECK(err == (r->early ? MTASTS_ERR_POLICY_QUIRK : r->err));
-    CHECK(!d.quirk || (r->early & d.quirk));
-}
-
 /* The text is this header's own, and it is cut where the buffer ends. */
 static void check_format(const mtasts_diag *d, size_t cap)
 {
@@ -323,6 +316,17 @@ static void check_format(const mtasts_diag *d, size_t cap)
     small[n] = 'x';
     CHECK(mtasts_diag_format(cap ? small : NULL, cap, "policy.txt", d) == len);
     CHECK(!cap || (memcmp(small, out, n) == 0 && !small[n]));
+}
+
+/* Quirks are told in their order; a line's are told before its error. */
+static void check_strict(mtasts_str body, const reading *r, size_t cap)
+{
+    mtasts_policy p;
+    mtasts_diag d;
+    mtasts_err err = parse(&p, body, MTASTS_STRICT, &d);
+    CHECK(err == (r->early ? MTASTS_ERR_POLICY_QUIRK : r->err));
+    CHECK(!d.quirk || (r->early & d.quirk));
+    check_format(&d, cap);
 }
 
 static void check_finding(const mtasts_diag *f, mtasts_str body, size_t line)
@@ -489,6 +493,58 @@ static void check_written(const mtasts_policy *p, const reading *r, size_t cap)
     free(out);
 }
 
+/* ---- What no host should do */
+
+/* As if the body were a policy, which nobody has found it to be. */
+static void check_iteration(mtasts_str body)
+{
+    mtasts_policy p;
+    mtasts_str part;
+    size_t cursor = 0, before = 0;
+    memset(&p, 0, sizeof p);
+    CHECK(!mtasts_policy_next_mx(&p, &cursor, &part) && !part.ptr && !part.len);
+    CHECK(!mtasts_policy_next_line(&p, &cursor, &part) && !part.ptr && !part.len);
+    p.text = body;
+    while (mtasts_policy_next_mx(&p, &cursor, &part)) {
+        CHECK(cursor > before && cursor <= body.len && is_inside(part, body.ptr, body.len));
+        before = cursor;
+    }
+    for (cursor = before = 0; mtasts_policy_next_line(&p, &cursor, &part); before = cursor)
+        CHECK(cursor > before && is_inside(part, body.ptr, body.len));
+    CHECK(before == body.len);
+}
+
+static mtasts_err compose_one(int mode, uint32_t max_age, const mtasts_str *mx, size_t count)
+{
+    char out[100];
+    size_t len;
+    mtasts_err err = mtasts_policy_compose(out, sizeof out, &len, mode, max_age, mx, count, NULL);
+    CHECK(!err == (len > 0) && strlen(out) == len);
+    return err;
+}
+
+static void check_misuse(mtasts_policy p, size_t len)
+{
+    static const mtasts_str mx = {"mx.example.com", 14}, star = {"*x.example.com", 14};
+    static const mtasts_str nothing = {NULL, 1};
+    mtasts_diag d;
+    mtasts_policy q;
+    char c = 'x';
+    CHECK(compose_one(MTASTS_MODE_ENFORCE, MTASTS_MAX_AGE_MAX, &mx, 1) == MTASTS_OK);
+    CHECK(compose_one(-1, 1, &mx, 1) == MTASTS_ERR_POLICY_MODE);
+    CHECK(compose_one(3, 1, &mx, 1) == MTASTS_ERR_POLICY_MODE);
+    CHECK(compose_one(0, MTASTS_MAX_AGE_MAX + 1, &mx, 1) == MTASTS_ERR_POLICY_MAX_AGE);
+    CHECK(compose_one(MTASTS_MODE_TESTING, 1, NULL, 0) == MTASTS_ERR_POLICY_NO_MX);
+    CHECK(compose_one(MTASTS_MODE_NONE, 1, NULL, 0) == MTASTS_OK);
+    CHECK(compose_one(MTASTS_MODE_NONE, 1, NULL, len + 1) == MTASTS_ERR_USAGE);
+    CHECK(compose_one(MTASTS_MODE_NONE, 1, &nothing, 1) == MTASTS_ERR_POLICY_MX);
+    CHECK(compose_one(MTASTS_MODE_NONE, 1, &star, 1) == MTASTS_ERR_POLICY_MX);
+    p.max_age = MTASTS_MAX_AGE_MAX + 1;
+    CHECK(mtasts_policy_write(&c, 1, &len, &p) == MTASTS_ERR_USAGE && !len && !c);
+    CHECK(mtasts_policy_parse(NULL, "", 0, 0, &d) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_policy_parse(&q, NULL, 1, 0, &d) == MTASTS_ERR_USAGE && !q.text.ptr);
+}
+
 static void check_body(mtasts_str body, size_t cap)
 {
     mtasts_policy p;
@@ -498,9 +554,11 @@ static void check_body(mtasts_str body, size_t cap)
     read_policy(&r, body);
     CHECK(err == r.err);
     CHECK(!r.line || d.line == r.line);
-    check_strict(body, &r);
+    check_strict(body, &r, cap);
     check_lint(body, &d, &r, cap);
     check_lines_behind(body, &d);
+    check_iteration(body);
+    check_misuse(p, cap);
     if (!err) {
         check_policy(&p, body, &r);
         check_written(&p, &r, cap);
@@ -508,16 +566,16 @@ static void check_body(mtasts_str body, size_t cap)
     free(r.mx);
 }
 
-/* The body, and behind it lines with unknown keys, so that it has `size` octets. */
-static mtasts_str grow(mtasts_str body, size_t size)
+/* The body, and behind it lines, so that it has `size` octets. */
+static mtasts_str grow(mtasts_str body, size_t size, int with_mx)
 {
     char *p = new_buffer(size);
     size_t i, column;
     if (body.len)
         memcpy(p, body.ptr, body.len);
     for (i = body.len; i < size; i++) {
-        column = (i - body.len) % 2048;
-        p[i] = column < 4 ? "\nx: "[column] : 'x';
+        column = (i - body.len) % (with_mx ? 5 : 2048);
+        p[i] = with_mx ? "\nmx:a"[column] : column < 4 ? "\nx: "[column] : 'x';
     }
     return str_of(p, size);
 }
@@ -543,8 +601,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     growth = take_octet(&in);
     cap = take_octet(&in);
     body = take_copy(&in, in.left);
-    if (growth == 0xff && cap >= 0xf8 && body.len < 60000) {
-        more = grow(body, 65536 - 4 + (cap & 7));
+    if (growth >= 0xfe && cap >= 0xf8 && body.len < 60000) {
+        more = grow(body, 65536 - 4 + (cap & 7), growth == 0xfe);
         drop_copy(body);
         body = more;
     } else if (growth & 1) {

@@ -12,6 +12,7 @@
  *           that of the name in another case and with another dot
  *           what was escaped can be read back; what is cut is the front of the whole
  *           outputs are written whole, the same when called again, and without a diag
+ *           what a host hands in by mistake is told as such
  * Input:    1 octet: after so many octets a record is cut into another string (0: after each)
  *           1 octet: the size of small buffers
  *           the rest: records, each ended by 0x1e, their strings ended by 0x1f; all of it is also
@@ -345,6 +346,7 @@ static void check_format(const mtasts_diag *d, size_t cap)
 {
     char out[512], *small = (char *)malloc(cap ? cap : 1);
     const char *source = cap % 2 ? "_mta-sts.example.com" : NULL;
+    mtasts_diag bare;
     size_t len = mtasts_diag_format(out, sizeof out, source, d);
     if (!small)
         abort();
@@ -358,6 +360,10 @@ static void check_format(const mtasts_diag *d, size_t cap)
         CHECK(strlen(small) == cut && memcmp(small, out, cut) == 0);
     }
     free(small);
+    memset(&bare, 0, sizeof bare);
+    bare.err = d->err;
+    mtasts_diag_format(out, sizeof out, NULL, &bare);
+    CHECK(begins(str_of(out, strlen(out)), mtasts_strerror((int)d->err)));
 }
 
 static void check_answer(const answer *a, size_t step, size_t cap)
@@ -455,6 +461,25 @@ static void check_name(mtasts_str name)
     check_prefixed(name, err, form);
 }
 
+/* A length without octets, or nothing to write to. */
+static void check_misuse(const answer *a, size_t len)
+{
+    static const mtasts_str string = {NULL, 1};
+    static const mtasts_txt txt = {&string, 1};
+    mtasts_record out;
+    mtasts_diag d;
+    char c = 'x';
+    size_t n;
+    CHECK(mtasts_record_select(NULL, a->txt, a->count, &d) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_record_select(&out, NULL, len + 1, &d) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_record_select(&out, NULL, 0, &d) == MTASTS_ERR_NO_RECORD);
+    CHECK(mtasts_record_select(&out, &txt, 1, &d) == MTASTS_ERR_NO_RECORD);
+    CHECK(mtasts_name_normalise(NULL, NULL, len + 1, &d) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_record_write(&c, 1, &n, NULL, len) == MTASTS_ERR_RECORD_ID && !n && !c);
+    c = 'x';
+    CHECK(mtasts_escape(&c, 1, NULL, len) == 0 && !c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input in;
@@ -470,6 +495,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (rest.ptr && a.count < RECORDS)
         add_record(&a, cut_at(&rest, 0x1e));
     check_answer(&a, step ? step : 1, cap);
+    check_misuse(&a, cap);
     free_answer(&a);
     check_name(text);
     check_write(text, cap);
