@@ -1,7 +1,7 @@
 """The tables of tests/coverage/run, and its gate, from what llvm-cov exports.
 
 table.py [--all] HEADER README FOLDER SOURCE...: of SOURCE there are FOLDER/SOURCE.json and .lcov;
-the first one is held to the gate."""
+all are held to the gate, and what the first one lacks is to be explained."""
 import bisect
 import json
 import re
@@ -206,11 +206,16 @@ def print_holes(header, source, sections):
         print("nothing")
 
 
-def gate(source, explained):
+def gate(source):
     covered, count = source.sums(LAYERS["layer 1"])[4:]
-    good = percent(covered, count) >= GATE
-    print(f"\nMC/DC of layer 1 by the {TITLES[source.name]}: {percent(covered, count):.2f} %, "
+    print(f"MC/DC of layer 1 by the {TITLES[source.name]}: {percent(covered, count):.2f} %, "
           f"at least {GATE} % wanted")
+    return percent(covered, count) >= GATE
+
+
+def check_explained(source, explained):
+    """What is not covered of layer 1 stands in the README, and nothing else does."""
+    good = True
     holes, pure = Counter(), Counter()
     for f in source.functions:
         for _, text, _ in f.holes():
@@ -234,7 +239,9 @@ def main(words):
         print_table(header, source)
     for source in reversed(sources):
         print_holes(header, source, range(1, 17 if every else 12))
-    good = gate(sources[0], Counter(explanations(readme)))
+    print()
+    good = all([gate(source) for source in sources])
+    good &= check_explained(sources[0], Counter(explanations(readme)))
     print("ok" if good else "FAIL: coverage of layer 1")
     return 0 if good else 1
 
