@@ -50,7 +50,7 @@
  *   - All input is taken to be hostile: every loop is bounded by an input length, no work is
  *     quadratic, no octet outside (pointer, length) is read, and what is unclear never matches.
  *   - Input is (pointer, length). It need not end in NUL and may hold NUL. (NULL, 0) is legal
- *     everywhere and means "empty"; NULL with another length is answered MTASTS_ERR_USAGE or "no".
+ *     everywhere and means "empty"; NULL with another length is answered with an error or "no".
  *   - Nothing is kept after a function returns, but where its comment says "keeps" or "a view".
  *   - Errors are values. `diag` may be NULL everywhere; where it is not, it is always written.
  *   - Output structs are always written, zeroed first; after an error they hold nothing usable.
@@ -62,7 +62,7 @@
  *   MTASTS_STATIC           all functions static, bodies included: for a library that embeds the
  *                           header and must not collide with another copy in the same program
  *   MTASTS_API              linkage of the public functions, e.g. __declspec(dllexport)
- *   MTASTS_PURE             without sections 12 to 16: only pure functions, two fifths of the code
+ *   MTASTS_PURE             without sections 12 to 16: pure functions only, under half of the code
  *
  * CONTENTS (the same number and title stand over the declarations, the bodies and the unit tests)
  *    1 Version
@@ -415,7 +415,8 @@ typedef struct mtasts_policy {
  *             never pass what is not known to be complete (section 7 tells).
  *   flags     0, or MTASTS_STRICT: a quirk is an error, MTASTS_ERR_POLICY_QUIRK
  *   diag      line, column, offset of the first error; diag->quirk under MTASTS_STRICT
- *   returns   MTASTS_OK or MTASTS_ERR_POLICY_*. MTASTS_ERR_POLICY_SIZE before anything is read.
+ *   returns   MTASTS_OK, MTASTS_ERR_USAGE (flags) or MTASTS_ERR_POLICY_*. MTASTS_ERR_POLICY_SIZE
+ *             before anything is read.
  *             After an error *out is zero, which reads like mode none: it is the result that
  *             counts.
  *   keeps     body, which must outlive *out
@@ -678,7 +679,8 @@ MTASTS_API int mtasts_cert_matches(const mtasts_str *dns_names, size_t count, co
  *   names     out: its GeneralName elements, for mtasts_cert_next_name; empty if there is none; a
  *             view into der
  *   diag      offset: of the element that is wrong
- *   returns   MTASTS_OK or MTASTS_ERR_CERT_DER (two subjectAltName extensions too)
+ *   returns   MTASTS_OK; MTASTS_ERR_CERT_DER (two subjectAltName extensions too); MTASTS_ERR_USAGE:
+ *             der is NULL, and len is not 0
  *   RFC       5280 4.1, 4.2.1.6. Signatures and dates are the TLS library's.
  */
 MTASTS_API mtasts_err mtasts_cert_der_names(const unsigned char *der, size_t len, mtasts_str *names,
@@ -951,6 +953,8 @@ MTASTS_API int mtasts_entry_valid(const mtasts_entry *entry, int64_t now);
 
 /* mtasts_entry_keep - is there any use in an entry? It is valid, or says when to try again
  *
+ *   entry     as for mtasts_entry_valid
+ *   returns   1 if it is valid, or a retry is pending (entry->failures, entry->retry); else 0
  *   use       a host sweeps its store with it now and then: it removes what mtasts_entry_read
  *             refuses, and what this says 0 to. Nothing else ever removes what has expired.
  */
@@ -1309,8 +1313,10 @@ MTASTS_API size_t mtasts_cache_purge(mtasts_cache *cache, int64_t now);
  *       mtasts_lookup lookup = {0};
  *       lookup.done = go_on;
  *       err = mtasts_client_lookup(&client, &lookup, domain, len, 0);
- *       if (err == MTASTS_MORE)           lookup.done will be called, and goes on from here
- *       else if (err != MTASTS_OK)        no valid name; MTASTS_ERR_LIMIT: defer
+ *       if (err == MTASTS_MORE)
+ *           return;                       lookup.done will be called, and goes on from here
+ *       if (err != MTASTS_OK)
+ *           return defer_or_fail(err);    MTASTS_ERR_LIMIT: defer; no valid name: fail
  *       delivery.policy = lookup.policy;           what to do without policy: see mtasts_lookup
  *       delivery.override = lookup.override;
  *       ...                               deliver (section 10)
@@ -2629,7 +2635,7 @@ MTASTS_API mtasts_err mtasts_policy_parse(mtasts_policy *out, const char *body, 
     unsigned quirks = 0, missing;
     if (out)
         memset(out, 0, sizeof *out);
-    if (!out || (len && !body))
+    if (!out || (len && !body) || (flags & ~MTASTS_STRICT))
         return mtastsi_say(diag, MTASTS_ERR_USAGE, 0, "");
     mtasts_lint_init(&l, body, len);
     err = l.err_;
@@ -3438,9 +3444,11 @@ MTASTS_API mtasts_err mtasts_cert_der_names(const unsigned char *der, size_t len
     int seen = 0;
     names->ptr = NULL;
     names->len = 0;
+    if (len && !der)
+        return mtastsi_say(diag, MTASTS_ERR_USAGE, 0, "");
     file.p = der;
     file.at = 0;
-    file.end = der ? len : 0;
+    file.end = len;
     if (!mtastsi_der_enter(&file, 0x30, &cert) || file.at != file.end)
         return mtastsi_say(diag, MTASTS_ERR_CERT_DER, file.at,
                            "no certificate, or something after it");

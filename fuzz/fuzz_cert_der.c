@@ -18,7 +18,7 @@
  *             lengths of more than four octets, tags of two octets, octets after the certificate or
  *             after the names, a second subjectAltName, and fields out of place.
  *           - One that only we accept neither: keys, dates and signatures are not looked at.
- * Property: a certificate that is not there has no names, whatever its length is said to be.
+ * Property: octets that are not there are told as the host's mistake, no octets as no certificate.
  * Property: mtasts_cert_der_matches says what mtasts_cert_matches says of the names, and no after
  *           an error (C5).
  *
@@ -344,7 +344,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_match(p, der.len, &f, host);
     for (i = 0; i < f.count && i < 8; i++)
         check_match(p, der.len, &f, f.names[i]);
-    CHECK(mtasts_cert_der_names(NULL, der.len, &none, NULL) == MTASTS_ERR_CERT_DER && !none.ptr);
+    CHECK(mtasts_cert_der_names(NULL, der.len, &none, NULL) ==
+              (der.len ? MTASTS_ERR_USAGE : MTASTS_ERR_CERT_DER) &&
+          !none.ptr);
     if (f.err == MTASTS_OK) {
         check_whole(p, der.len);
         compare_mbedtls(p, der.len, &f);

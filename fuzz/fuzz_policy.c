@@ -542,6 +542,7 @@ static void check_misuse(mtasts_policy p, size_t len)
     p.max_age = MTASTS_MAX_AGE_MAX + 1;
     CHECK(mtasts_policy_write(&c, 1, &len, &p) == MTASTS_ERR_USAGE && !len && !c);
     CHECK(mtasts_policy_parse(NULL, "", 0, 0, &d) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_policy_parse(&q, "", 0, ~MTASTS_STRICT, &d) == MTASTS_ERR_USAGE);
     CHECK(mtasts_policy_parse(&q, NULL, 1, 0, &d) == MTASTS_ERR_USAGE && !q.text.ptr);
 }
 

@@ -931,6 +931,13 @@ static void test_null(void **state)
     assert_diag(&d, MTASTS_ERR_USAGE, 0);
     assert_int_equal(mtasts_policy_parse(&p, NULL, SIZE_MAX, 0, NULL), MTASTS_ERR_USAGE);
     assert_int_equal(mtasts_policy_parse(NULL, NONE, 9, 0, NULL), MTASTS_ERR_USAGE);
+    /* flags of other functions */
+    assert_int_equal(mtasts_policy_parse(&p, NONE, sizeof NONE - 1, MTASTS_REFRESH, &d),
+                     MTASTS_ERR_USAGE);
+    assert_diag(&d, MTASTS_ERR_USAGE, 0);
+    assert_int_equal(
+        mtasts_policy_parse(&p, NONE, sizeof NONE - 1, MTASTS_STRICT | 0x80000000u, &d),
+        MTASTS_ERR_USAGE);
     mtasts_lint_init(&l, NULL, 7);
     DIRTY(d);
     assert_true(mtasts_lint_next(&l, &d));

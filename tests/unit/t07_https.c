@@ -427,6 +427,9 @@ static const struct {
     {"no digit", MTASTS_ERR_HTTP_SYNTAX, S("HTTP/1.1 -20 OK\r\n")},
     {"a letter", MTASTS_ERR_HTTP_SYNTAX, S("HTTP/1.1 20O OK\r\n")},
     {"too short", MTASTS_ERR_HTTP_SYNTAX, S("HTTP/1.1 20\r\n")},
+    /* what is left of the line before is not read */
+    {"too short, after a 1xx", MTASTS_ERR_HTTP_SYNTAX,
+     S("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 20\r\n" HEAD CL5 "\r\nhello")},
     {"tab after the status", MTASTS_ERR_HTTP_SYNTAX, S("HTTP/1.1 200\tOK\r\n")},
     {"blank before it", MTASTS_ERR_HTTP_SYNTAX, S(" HTTP/1.1 200 OK\r\n")},
     /* H2 */
@@ -768,6 +771,7 @@ static void test_H3_media_types(void **state)
                                      "          ",
                                      ";text/plain",
                                      "text/plain\x1",
+                                     "text\x0fplain",
                                      "text/plain\xa0"};
     size_t i;
     (void)state;

@@ -382,8 +382,16 @@ static void test_C5_offsets(void **state)
     const blob good = V3S(DNS("a.b")), half = V3S(cat(DNS("a.b"), RAW("\x82")));
     const blob more = cert(V3, exts(cat(ext(DNS("a.b")), RAW("\x31\x00"))));
     const blob last = cert(V3, cat(exts(ext(DNS("a.b"))), RAW("\x81\x01\x00")));
+    mtasts_str names = {HOST, 14};
+    mtasts_diag d;
+    int matches = 1;
     (void)state;
     check_offset(NOTHING, 0);
+    assert_int_equal(mtasts_cert_der_names(NULL, 0, &names, &d), MTASTS_ERR_CERT_DER);
+    assert_int_equal(mtasts_cert_der_names(NULL, 5, &names, &d), MTASTS_ERR_USAGE);
+    assert_true(!names.ptr && !names.len && d.err == MTASTS_ERR_USAGE && d.offset == 0);
+    assert_int_equal(mtasts_cert_der_matches(NULL, 5, HOST, 14, &matches), MTASTS_ERR_USAGE);
+    assert_int_equal(matches, 0);
     check_offset(RAW("\x31\x00"), 0);
     check_offset(RAW("\x30\x02\x31\x00"), 2);
     check_offset(cat(good, RAW("\x00")), good.n);
