@@ -162,6 +162,26 @@ def condition_changes(tokens, i):
     yield tokens[first], tokens[last], f"!({text})"
 
 
+CLAUSE_ENDS = {",", "?", ":", ";", "{", "}", "=", "|=", "&=", "+=", "-=", "return"}
+
+
+def clause_changes(tokens, i):
+    """Of && and ||, the clause on either side left out."""
+    if tokens[i].text not in ("&&", "||"):
+        return
+    ends = CLAUSE_ENDS | {"||"} | ({"&&"} if tokens[i].text == "&&" else set())
+    first = last = i
+    depth = 0
+    while first and (depth or tokens[first - 1].text not in ends | {"("}):
+        first -= 1
+        depth += {")": 1, "]": 1, "(": -1, "[": -1}.get(tokens[first].text, 0)
+    while depth or tokens[last + 1].text not in ends | {")"}:
+        last += 1
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(tokens[last].text, 0)
+    yield tokens[first], tokens[i], " "
+    yield tokens[i], tokens[last], " "
+
+
 def is_label(tokens, i):
     """The colon of a case or default?"""
     if tokens[i].text != ":":
@@ -206,6 +226,7 @@ def changes(tokens):
     for i in range(len(tokens)):
         yield from token_changes(tokens, i)
         yield from condition_changes(tokens, i)
+        yield from clause_changes(tokens, i)
         if i - 1 not in loops:
             yield from statement_changes(tokens, i, headers)
 
@@ -216,9 +237,9 @@ def all_mutants(source):
         for function, tokens in functions(tokens_of(source, start, end)):
             for first, last, text in changes(tokens):
                 mutant = Mutant(source, section, function, first.at, last.end, text)
-                place = (mutant.start, mutant.end, mutant.text)
-                if place not in seen:
-                    seen.add(place)
+                what = (mutant.line, *mutant.key())  # the second of three clauses goes in two ways
+                if what not in seen:
+                    seen.add(what)
                     found.append(mutant)
     return found
 
