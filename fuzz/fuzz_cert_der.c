@@ -5,7 +5,7 @@
  * Property: names lie inside the certificate, and each name inside the names; an error lies within
  *           the input; the cursor moves on, stops at the end and stays there.
  * Property: a slow reader, below, that first splits an element into all of its parts, accepts the
- *           same certificates and finds the same names (C1, C5).
+ *           same certificates and finds the same names, and nothing else (C1, C5).
  * Property: of an accepted certificate every part is refused, and so is one more octet after it.
  * Property: mbedTLS and OpenSSL, where they accept a certificate too, find the same dNSNames in the
  *           same order. So we never find one that neither of them finds. Where they may differ:
@@ -36,6 +36,7 @@ typedef struct found {
     mtasts_err err;
     mtasts_str *names;
     size_t count;
+    size_t len; /* of the whole list */
 } found;
 
 static int same(mtasts_str a, const void *ptr, size_t len)
@@ -65,7 +66,7 @@ static void check_copied(mtasts_str names, const found *f)
 /* The list of names, which the caller frees. */
 static found find_names(const unsigned char *der, size_t len)
 {
-    found f = {MTASTS_OK, NULL, 0};
+    found f = {MTASTS_OK, NULL, 0, 0};
     mtasts_str names, name;
     mtasts_diag d;
     size_t cursor = 0, before = 0;
@@ -74,6 +75,7 @@ static found find_names(const unsigned char *der, size_t len)
     CHECK(d.err == f.err && d.offset <= len && !d.line && !d.column);
     CHECK(f.err ? !names.ptr && !names.len : d.offset == len);
     CHECK(is_inside(names, der, len));
+    f.len = names.len;
     f.names = (mtasts_str *)malloc((names.len / 2 + 1) * sizeof *f.names);
     CHECK(f.names);
     while (mtasts_cert_next_name(names, &cursor, &name)) {
@@ -101,6 +103,7 @@ typedef struct element {
 typedef struct parts {
     element *list;
     size_t count;
+    size_t len; /* of all of them */
     int good;
 } parts;
 
@@ -131,7 +134,7 @@ static size_t read_element(const unsigned char *p, size_t len, element *e)
 /* All elements that the octets consist of. The caller frees the list. */
 static parts split(const unsigned char *p, size_t len)
 {
-    parts all = {NULL, 0, 1};
+    parts all = {NULL, 0, len, 1};
     size_t n;
     all.list = (element *)malloc((len / 2 + 1) * sizeof *all.list);
     CHECK(all.list);
@@ -211,7 +214,7 @@ static int find_alt_names(const element *extensions, element *names)
 /* All elements of the subjectAltName. */
 static parts read_certificate(const unsigned char *der, size_t len)
 {
-    static const parts refused = {NULL, 0, 0};
+    static const parts refused = {NULL, 0, 0, 0};
     element certificate, tbs, tagged, extensions = {0, NULL, 0}, names = {0, NULL, 0};
     if (!read_sequence(der, len, &certificate) ||
         !read_element(certificate.at, certificate.len, &tbs) || tbs.tag != 0x30 ||
@@ -229,7 +232,7 @@ static int compare_slow(const parts *all, const found *f)
 {
     size_t i, n = 0;
     int constructed = 0;
-    CHECK(all->good == (f->err == MTASTS_OK));
+    CHECK(all->good == (f->err == MTASTS_OK) && (!all->good || all->len == f->len));
     for (i = 0; i < all->count && all->good; i++) {
         const element *e = &all->list[i];
         constructed |= e->tag == 0xa2;

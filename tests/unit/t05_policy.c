@@ -631,6 +631,9 @@ static const struct lint {
     {"P4 less than a week",
      S(VM "mx: a\nmax_age: 604799"),
      {{0, 0, 4, 1, "max_age is less than a week: the RFC expects weeks or more"}}},
+    {"P4 less than a week, of a mode that comes later",
+     S("version: STSv1\nmx: a\nmax_age: 604799\nmode: none"),
+     {{0, 0, 0, 0, NULL}}},
 };
 
 static void test_lint(void **state)
@@ -923,6 +926,8 @@ static void test_null(void **state)
     mtasts_policy p;
     mtasts_diag d;
     mtasts_lint l;
+    mtasts_str part;
+    size_t cursor = 0;
     (void)state;
     assert_int_equal(parse(&p, NULL, 0, 0, &d), E(NO_VERSION));
     check_lint(&p, &d, NULL, 0);
@@ -938,6 +943,11 @@ static void test_null(void **state)
     assert_int_equal(
         mtasts_policy_parse(&p, NONE, sizeof NONE - 1, MTASTS_STRICT | 0x80000000u, &d),
         MTASTS_ERR_USAGE);
+    p.text.ptr = NULL;
+    p.text.len = 7;
+    assert_false(mtasts_policy_next_line(&p, &cursor, &part));
+    assert_false(mtasts_policy_next_mx(&p, &cursor, &part));
+    assert_true(!cursor && !part.ptr && !part.len);
     mtasts_lint_init(&l, NULL, 7);
     DIRTY(d);
     assert_true(mtasts_lint_next(&l, &d));

@@ -429,7 +429,12 @@ static const struct {
     {"too short", MTASTS_ERR_HTTP_SYNTAX, S("HTTP/1.1 20\r\n")},
     /* what is left of the line before is not read */
     {"too short, after a 1xx", MTASTS_ERR_HTTP_SYNTAX,
-     S("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 20\r\n" HEAD CL5 "\r\nhello")},
+     S("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 20\r\nContent-Type: text/plain\r\n" CL5 "\r\nhello")},
+    {"no colon, under one", MTASTS_ERR_HTTP_SYNTAX, S(HEAD "Abc: x\r\nAbc\r\n" CL5 "\r\nhello")},
+    {"blank type, under a good one", MTASTS_ERR_HTTP_MEDIA_TYPE,
+     S(OK200 "X-ntent-Type:    text/plain;\r\nContent-Type:   \r\n" CL5 "\r\nhello")},
+    {"a letter before the status", MTASTS_ERR_HTTP_SYNTAX,
+     S("HTTP/1.1x200 OK\r\nContent-Type: text/plain\r\n" CL5 "\r\nhello")},
     {"tab after the status", MTASTS_ERR_HTTP_SYNTAX, S("HTTP/1.1 200\tOK\r\n")},
     {"blank before it", MTASTS_ERR_HTTP_SYNTAX, S(" HTTP/1.1 200 OK\r\n")},
     /* H2 */

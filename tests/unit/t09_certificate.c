@@ -401,6 +401,21 @@ static void test_C5_offsets(void **state)
     check_offset(last, last.n - 8 - exts(ext(DNS("a.b"))).n);
 }
 
+/* C1: what stands behind the signed part is no list of names, whatever it looks like. */
+static void test_C1_behind_the_signature(void **state)
+{
+    blob name = DNS(HOST), signature = RAW("\x30\x00\x03\x01\x00");
+    blob tbs = tlv(0x30, cat(V3, RAW("\x02\x01\x01\x30\x00\x30\x00\x30\x00\x30\x00\x30\x00")));
+    blob der = tlv(0x30, cat(tbs, cat(signature, name)));
+    mtasts_str names;
+    int matches;
+    (void)state;
+    assert_int_equal(mtasts_cert_der_names(der.p, der.n, &names, NULL), MTASTS_OK);
+    assert_true(!names.ptr && !names.len);
+    assert_int_equal(mtasts_cert_der_matches(der.p, der.n, HOST, 14, &matches), MTASTS_OK);
+    assert_int_equal(matches, 0);
+}
+
 /* Lists that no certificate was read for, and cursors from elsewhere. */
 static void test_C5_next_name(void **state)
 {
@@ -627,7 +642,7 @@ int main(void)
         cmocka_unit_test(test_C5_good_der),       cmocka_unit_test(test_C5_bad_der),
         cmocka_unit_test(test_C5_offsets),        cmocka_unit_test(test_C5_next_name),
         cmocka_unit_test(test_C1_issued),         cmocka_unit_test(test_C5_many_names),
-        cmocka_unit_test(test_C5_mutated),
+        cmocka_unit_test(test_C5_mutated),        cmocka_unit_test(test_C1_behind_the_signature),
     };
     return cmocka_run_group_tests(tests, make_key, free_key);
 }

@@ -749,6 +749,28 @@ static void test_forged_absences(void **state)
     }
 }
 
+/* A line's name is there in full, and nothing but a colon and a blank comes after it. */
+static void test_line_names(void **state)
+{
+    static const char *const names[] = {"fetche",   "fetched\0", "fetched ",
+                                        "fetchedd", "f",         "Fetched"};
+    char rest[300];
+    const char *at = strstr(ABSENCE, "fetched");
+    size_t i, len, before = (size_t)(at - ABSENCE), n;
+    mtasts_entry out;
+    mtasts_diag d;
+    (void)state;
+    for (i = 0; i < COUNT(names); i++) {
+        n = i == 1 ? 8 : strlen(names[i]);
+        memcpy(rest, ABSENCE, before);
+        memcpy(rest + before, names[i], n);
+        strcpy(rest + before + n, at + strlen("fetched"));
+        at = seal(rest, before + n + strlen(rest + before + n), &len);
+        assert_int_equal(read_any(&out, at, len, 0, &d), SYNTAX);
+        at = strstr(ABSENCE, "fetched");
+    }
+}
+
 static void test_too_long(void **state)
 {
     static char rest[MTASTS_ENTRY_MAX + 1];
@@ -1001,6 +1023,7 @@ int main(void)
         cmocka_unit_test(test_sum_in_capitals),
         cmocka_unit_test(test_forgeries),
         cmocka_unit_test(test_forged_absences),
+        cmocka_unit_test(test_line_names),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_domains),
         cmocka_unit_test(test_clock),
