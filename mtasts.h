@@ -1144,7 +1144,8 @@ MTASTS_API const char *mtasts_learned_name(int learned);
 
 /* ==== 14 Memory ========================================================================== */
 
-/* Where the cache and the client get their memory. They ask for no more than they were told. */
+/* Where the cache and the client get their memory. They ask for no more than they were told. The
+ * functions must not call the cache; a client refuses them, as other callbacks. */
 typedef struct mtasts_memory {
     void *user;
     /* size > 0 octets, at a multiple of eight; NULL: there are none, which is handled. */
@@ -1297,7 +1298,8 @@ typedef struct mtasts_cursor {
 MTASTS_API int mtasts_cache_next(const mtasts_cache *cache, mtasts_cursor *cursor,
                                  mtasts_entry *out);
 
-/* mtasts_cache_purge - remove all expired entries; looks at every one
+/* mtasts_cache_purge - remove all entries that are of no use any more (mtasts_entry_keep); looks at
+ * every one
  *
  *   returns   how many
  */
@@ -1399,7 +1401,8 @@ typedef struct mtasts_host {
     void (*drop)(void *user, const char *domain);
 
     /* Optional: fill `out` with random octets; 1 if it did. Called once, by mtasts_client_init.
-     * Without it, set `key` to 16 octets that nobody can guess. */
+     * Without it, set `key` to 16 octets that nobody can guess, others for each client and each
+     * mtasts_client_init: the same key gives the same tickets. */
     int (*random)(void *user, void *out, size_t len);
 
     /* Optional: told what happens, as it happens. */
@@ -1521,10 +1524,10 @@ MTASTS_API void mtasts_client_clear(mtasts_client *client);
  *   flags     0, or MTASTS_LOOKUP_AGAIN before a message is failed for good because of an enforced
  *             policy (RFC 8461 5.1): asks DNS and fetches the policy again, if that was not done
  *             within MTASTS_RETRY_MIN and no retry is pending. With another mtasts_lookup than the
- *             one that is open: if the second has another `policy` (the pointers differ), try the MX
- *             hosts again with that. If it has the same or none there is nothing newer: the message
- *             may be failed, unless `learned` says that this could not be found out. (Who gives
- *             MTA-STS up publishes mode none, which is a policy.)
+ *             one that is open: if the second has another `policy` (the pointers differ), try the
+ *             MX hosts again with that. If it has the same or none there is nothing newer: the
+ *             message may be failed, unless `learned` says that this could not be found out. (Who
+ *             gives MTA-STS up publishes mode none, which is a policy.)
  *   returns   MTASTS_OK: the answer is in *lookup. MTASTS_MORE: lookup->done will be called. An
  *             error (then there is nothing to end): MTASTS_ERR_NAME_* (but an address, which has no
  *             policy: MTASTS_OK); MTASTS_ERR_LIMIT: max_lookups are under way, or no memory for one
@@ -4320,6 +4323,7 @@ MTASTS_API mtasts_err mtasts_discovery_give_load(mtasts_discovery *d, uint32_t t
         return mtastsi_say(diag, err, 0, "");
     now = mtastsi_since_1970(now);
     mtastsi_say(diag, MTASTS_OK, 0, "");
+    mtastsi_expire(d, now);
     if (status != MTASTS_OK)
         d->flags_ |= MTASTSI_BLIND | MTASTSI_UNREAD;
     else if (text)
@@ -4901,7 +4905,8 @@ static mtastsi_text *mtastsi_hold(mtasts_cache *cache, const mtasts_policy *poli
     for (link = mtastsi_chain(&cache->texts_, hash); link; link = link->chain) {
         text = (mtastsi_text *)(void *)link;
         if (link->hash == hash && text->policy.text.len == s.len &&
-            memcmp(text->policy.text.ptr, s.ptr, s.len) == 0) {
+            memcmp(text->policy.text.ptr, s.ptr, s.len) == 0 && text->policy.mode == policy->mode &&
+            text->policy.max_age == policy->max_age) {
             link->number++;
             return text;
         }
@@ -5266,6 +5271,7 @@ static int mtastsi_try_put(mtasts_cache *cache, const mtastsi_node *made, uint32
 {
     mtastsi_text *text = NULL;
     mtastsi_node *node = old;
+    cache->starved_ = cache->full_ = 0;
     if (!old && cache->config_.max_entries && cache->entries_.count_ >= cache->config_.max_entries)
         return 0;
     if (e->policy.text.ptr && (text = mtastsi_hold(cache, &e->policy, text_hash)) == NULL)
@@ -5454,7 +5460,7 @@ MTASTS_API size_t mtasts_cache_purge(mtasts_cache *cache, int64_t now)
             while (i < heap->count_) {
                 mtastsi_node *node = (mtastsi_node *)(void *)*mtastsi_at(heap, i);
                 mtastsi_node_read(node, &e);
-                if (mtastsi_since_1970(now) < e.expires)
+                if (mtasts_entry_keep(&e, now))
                     break;
                 mtastsi_node_remove(cache, node);
                 purged++;
@@ -5575,6 +5581,29 @@ static void mtastsi_event_gone(mtasts_client *c, mtasts_event_kind kind, const m
     domain[e->domain.len] = '\0';
     mtastsi_say(&diag, MTASTS_OK, 0, "");
     mtastsi_event(c, kind, domain, &diag, e->policy.mode, e->policy.mode, e->expires);
+}
+
+/* The host's memory: a callback like the others, in which the client may not be called. */
+static void *mtastsi_allocate(void *user, size_t size)
+{
+    mtasts_client *c = (mtasts_client *)user;
+    void *p;
+    c->busy_++;
+    c->deaf_++;
+    p = c->host_.memory.allocate(c->host_.memory.user, size);
+    c->deaf_--;
+    c->busy_--;
+    return p;
+}
+
+static void mtastsi_release(void *user, void *memory, size_t size)
+{
+    mtasts_client *c = (mtasts_client *)user;
+    c->busy_++;
+    c->deaf_++;
+    c->host_.memory.release(c->host_.memory.user, memory, size);
+    c->deaf_--;
+    c->busy_--;
 }
 
 static void mtastsi_evicted(void *user, const mtasts_entry *e)
@@ -5835,8 +5864,8 @@ static void mtastsi_before_landing(mtasts_client *c, mtastsi_flight *f)
         own->fetched = e.fetched;
 }
 
-/* A policy that came into memory meanwhile is as good as one that was known before: the one that was
- * fetched later counts. */
+/* A policy that came into memory meanwhile is as good as one that was known before: the one that
+ * was fetched later counts. */
 static void mtastsi_meet(mtasts_client *c, mtastsi_flight *f, mtasts_result *r)
 {
     mtastsi_node *node =
@@ -5897,12 +5926,11 @@ static void mtastsi_land(mtasts_client *c, mtastsi_flight *f)
     mtasts_discovery_result(&f->d, c->now_, &r);
     if (r.fetched) /* there is another one if this was begun before the domain was forgotten */
         mtastsi_discard(c, f->d.domain_);
-    if (f->discard && !r.fetched) {
+    mtastsi_meet(c, f, &r);
+    if (f->discard && !r.fetched)
         mtasts_discovery_cancel(&f->d);
-    } else {
-        mtastsi_meet(c, f, &r);
+    else
         mtastsi_keep(c, f, &r);
-    }
     if (r.fetched)
         mtastsi_event_fetched(c, f, &r);
     else
@@ -6039,7 +6067,9 @@ static mtasts_err mtastsi_client_cache(mtasts_client *c)
     mtasts_host *h = &c->host_;
     mtasts_cache_config config;
     memset(&config, 0, sizeof config);
-    config.memory = h->memory;
+    config.memory.user = c;
+    config.memory.allocate = h->memory.allocate ? mtastsi_allocate : NULL;
+    config.memory.release = h->memory.release ? mtastsi_release : NULL;
     config.max_octets = h->max_octets;
     config.max_entries = h->max_entries;
     config.user = c;
@@ -6174,6 +6204,14 @@ static void mtastsi_check_later(mtasts_client *c, const mtasts_entry *e, const c
         f->queued = 1;
 }
 
+/* Is a policy used often enough to be refreshed? Thirty times for one use, or as often as the
+ * host wants, at most. */
+static int mtastsi_is_used(const mtasts_client *c, const mtasts_entry *e)
+{
+    return c->now_ - e->used <=
+           c->host_.used_within * mtastsi_interval(&e->policy) / MTASTS_REFRESH_INTERVAL;
+}
+
 /* What is known is the answer. */
 static int mtastsi_hit(mtasts_client *c, mtasts_lookup *l)
 {
@@ -6190,7 +6228,8 @@ static int mtastsi_hit(mtasts_client *c, mtasts_lookup *l)
     mtastsi_fill(l, &e, node->text);
     if (!e.policy.text.ptr)
         return 1;
-    if (e.refresh == e.expires) { /* it was not used for long, and is now */
+    /* it was not used for long, and is now; but one of a short max_age is not checked each time */
+    if (e.refresh == e.expires && (!mtastsi_is_used(c, &e) || mtastsi_check_due(c, &e))) {
         e.used = c->now_;
         e.refresh = mtastsi_add(e.fetched, mtastsi_interval(&e.policy));
         mtasts_cache_put(&c->cache_, &e, c->now_);
@@ -6323,6 +6362,7 @@ static void mtastsi_loaded(mtasts_client *c, mtastsi_flight *f, mtasts_entry *e)
     mtastsi_text *text;
     unsigned due;
     int newer = 0, ahead = e && e->fetched > c->now_;
+    mtastsi_expire(&f->d, c->now_); /* else the clock could bring it back when its text is gone */
     mtastsi_recall(c, f);
     if (e && e->policy.text.ptr && mtasts_entry_valid(e, c->now_)) {
         text = mtastsi_hold_in_flight(c, &e->policy);
@@ -6477,14 +6517,6 @@ static void mtastsi_over(mtasts_client *c, mtasts_entry *e, const char *domain)
     if (!e->failures || c->now_ >= e->retry ||
         mtasts_cache_put(&c->cache_, e, c->now_) != MTASTS_OK)
         mtasts_cache_remove(&c->cache_, domain, mtastsi_len(domain));
-}
-
-/* Is a policy used often enough to be refreshed? Thirty times for one use, or as often as the
- * host wants, at most. */
-static int mtastsi_is_used(const mtasts_client *c, const mtasts_entry *e)
-{
-    return c->now_ - e->used <=
-           c->host_.used_within * mtastsi_interval(&e->policy) / MTASTS_REFRESH_INTERVAL;
 }
 
 static void mtastsi_begin(mtasts_client *c, mtastsi_flight *f)

@@ -12,7 +12,7 @@
  * Property: a put that is refused changes nothing else, and nothing that is worth less is left.
  * Property: what is first due, and when, is the least of all times.
  * Property: an iteration gives all that stays, and each once unless the cache grows.
- * Property: a purge removes what has expired, and tells how much that was.
+ * Property: a purge removes what has expired and has no retry pending, and tells how much that was.
  * Property: the counters count.
  * Property: an entry that may not be written (section 12) is not kept.
  *
@@ -638,11 +638,14 @@ static void iterate(world *w)
 static void purge(world *w)
 {
     size_t i, count = 0;
-    for (i = 0; i < w->count; i++)
-        if (w->known[i].there && w->known[i].e.expires <= since_1970(w->now)) {
+    int64_t now = since_1970(w->now);
+    for (i = 0; i < w->count; i++) {
+        const mtasts_entry *e = &w->known[i].e;
+        if (w->known[i].there && e->expires <= now && (!e->failures || e->retry <= now)) {
             w->known[i].there = 0;
             count++;
         }
+    }
     CHECK(mtasts_cache_purge(&w->cache, w->now) == count);
 }
 

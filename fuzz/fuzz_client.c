@@ -10,7 +10,8 @@
  *           answer with a stale ticket changes nothing; memory is within its bound, is given back
  *           in the sizes that were asked for, and all of it at the end; next and tick agree and
  *           come to rest; an iteration gives each entry once; the counters count; calls that are
- *           not allowed inside callbacks are refused. (That what is due is begun, and in time, is
+ *           not allowed inside callbacks, memory's too, are refused; nobody is told that there is no
+ *           policy while a valid one is in memory. (That what is due is begun, and in time, is
  *           for t16 and tests/model: here a client that asks nobody passes.)
  * Input: octet 0: bits 0-1 memory (0 functions, 2 a block, else functions over a pool); bit 2
  *        callbacks answer at once; bit 3 a store; bit 4 overrides; bit 5 no events; bit 6 random;
@@ -95,6 +96,7 @@ typedef struct slot {
 struct world {
     input in;
     unsigned options, depth, steps;
+    int nested; /* a step has begun another, from inside `done` */
     mtasts_client client;
     mtasts_host host;
     int ready;
@@ -308,6 +310,20 @@ static uint64_t disturbances(const world *w)
     return w->disturbed + s->evicted[0] + s->evicted[1] + s->evicted[2] + s->refused;
 }
 
+/* Inside these, all is refused. */
+static void try_the_forbidden(world *w, int deaf)
+{
+    mtasts_lookup lookup;
+    if (!w->ready)
+        return;
+    memset(&lookup, 0, sizeof lookup);
+    CHECK(mtasts_client_lookup(&w->client, &lookup, "a.example.com", 13, 0) == MTASTS_ERR_USAGE);
+    CHECK(mtasts_client_tick(&w->client) == INT64_MAX);
+    if (deaf && w->pending_count)
+        CHECK(mtasts_client_give_txt(&w->client, w->pending[0].ticket, MTASTS_ERR_DNS, NULL, 0,
+                                     0) == MTASTS_ERR_USAGE);
+}
+
 /* ---- memory ---- */
 
 static void *on_allocate(void *user, size_t size)
@@ -316,6 +332,7 @@ static void *on_allocate(void *user, size_t size)
     void *p;
     size_t i;
     CHECK(size);
+    try_the_forbidden(w, 1);
     if (w->fail_in && !--w->fail_in && w->fail_count) {
         w->fail_count--;
         w->fail_in = 1;
@@ -342,6 +359,7 @@ static void on_release(void *user, void *memory, size_t size)
 {
     world *w = (world *)user;
     size_t i = w->piece_count;
+    try_the_forbidden(w, 1);
     while (i && w->pieces[i - 1].at != memory)
         i--;
     CHECK(i && w->pieces[i - 1].size == size);
@@ -355,20 +373,6 @@ static void on_release(void *user, void *memory, size_t size)
 }
 
 /* ---- callbacks that only tell or ask ---- */
-
-/* Inside these, all is refused. */
-static void try_the_forbidden(world *w, int deaf)
-{
-    mtasts_lookup lookup;
-    if (!w->ready)
-        return;
-    memset(&lookup, 0, sizeof lookup);
-    CHECK(mtasts_client_lookup(&w->client, &lookup, "a.example.com", 13, 0) == MTASTS_ERR_USAGE);
-    CHECK(mtasts_client_tick(&w->client) == INT64_MAX);
-    if (deaf && w->pending_count)
-        CHECK(mtasts_client_give_txt(&w->client, w->pending[0].ticket, MTASTS_ERR_DNS, NULL, 0,
-                                     0) == MTASTS_ERR_USAGE);
-}
 
 static int64_t on_clock(void *user)
 {
@@ -859,6 +863,20 @@ static void on_save(void *user, uint64_t ticket, const char *domain, const char 
 /* ---- look-ups ---- */
 
 /* `direct`: nothing has happened since it was answered. */
+/* Is there a valid policy in memory? */
+static int has_in_memory(const world *w, int domain)
+{
+    mtasts_cursor cursor;
+    mtasts_entry e;
+    char buffer[MTASTS_NAME_SIZE];
+    const char *name = name_of(domain, buffer);
+    memset(&cursor, 0, sizeof cursor);
+    while (mtasts_cache_next(mtasts_client_cache(&w->client), &cursor, &e))
+        if (e.domain.len == strlen(name) && memcmp(e.domain.ptr, name, e.domain.len) == 0)
+            return e.policy.text.ptr && e.fetched <= w->read && mtasts_entry_valid(&e, w->read);
+    return 0;
+}
+
 static void check_answer(world *w, slot *s, int direct)
 {
     const mtasts_lookup *l = s->lookup;
@@ -881,6 +899,7 @@ static void check_answer(world *w, slot *s, int direct)
     } else if (l->learned != MTASTS_LEARNED_NOTHING) {
         CHECK(!b->sure || b->since >= s->began);
         CHECK(!l->cached || w->read - b->heard_at <= MTASTS_ABSENCE_MAX || w->options & 0x20);
+        CHECK(w->nested || !has_in_memory(w, s->domain));
     }
 }
 
@@ -1380,8 +1399,8 @@ static void step(world *w)
     unsigned op = ops[take_octet(&w->in) % COUNT(ops)];
     if (!w->ready || w->depth == DEPTH || w->steps++ == STEPS)
         return;
-    w->depth++;
     w->serial++;
+    w->nested = w->depth++ > 0;
     if (op == TICK || op == REST)
         w->about = ~0u;
     do_step(w, op);
@@ -1393,6 +1412,7 @@ static void finish(world *w)
 {
     unsigned i;
     w->in.left = 0;
+    w->nested = 0;
     for (i = 0; i < 16; i++) {
         w->about = ~0u;
         while (w->options & 8 && w->pending_count)

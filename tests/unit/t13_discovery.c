@@ -1455,6 +1455,10 @@ static const struct merge {
     {"H5 a pause in the store", {"aaa", T0, 0}, {"", T0 + 1, T0 + 80}, {"aaa", T0, T0 + 80}},
     {"H5 an old pause in the store", {"aaa", T0, 0}, {"b", T0 - 1, T0 + 80}, {"aaa", T0, 0}},
     {"H5 an old pause in memory", {"aaa", T0, T0 + 80}, {"b", T0 + 1, 0}, {"b", T0 + 1, 0}},
+    {"H5 a shorter pause, of a newer policy",
+     {"aaa", T0, T0 + 80},
+     {"b", T0 + 1, T0 + 70},
+     {"b", T0 + 1, T0 + 70}},
     {"H5 a pause outlives a policy", {"aaa", T0 - 60, T0 + 80}, {NULL, 0, 0}, {"", 0, T0 + 80}},
     {"H5 a pause in memory, an older policy in the store",
      {"", T0 + 5, T0 + 80},
@@ -1522,6 +1526,78 @@ static void test_merged_ids(void **state_)
                 give_txt(&d, ticket(&d), T0 + 10, record, 60);
                 assert_int_equal(want(&d), current || waits ? MTASTS_WANT_DONE : MTASTS_WANT_HTTPS);
             }
+}
+
+/* What failed before a policy was fetched is no matter, though another process has fetched it. */
+static void test_newer_policy_in_the_store(void **state_)
+{
+    knowledge memory = {"aaa", T0, T0 + 80}, store = {"b", T0 + 1, 0};
+    mtasts_entry e = entry_of(&store, "");
+    mtasts_discovery d;
+    char text[4096];
+    size_t len;
+    (void)state_;
+    assert_int_equal(mtasts_entry_write(text, sizeof text, &len, &e), MTASTS_OK);
+    e = entry_of(&memory, "99");
+    mtasts_discovery_init(&d, DOMAIN, strlen(DOMAIN), &e, 0, 1, T0 + 10, NULL);
+    load(&d, T0 + 10, MTASTS_OK, text, len, NULL);
+    give_txt(&d, ticket(&d), T0 + 10, ID("99"), 60);
+    assert_int_equal(want(&d), MTASTS_WANT_HTTPS);
+}
+
+/* D1: the known policy expires while the store is asked: the stored one counts, also if it was
+ * fetched before. */
+static void test_expired_while_loading(void **state_)
+{
+    knowledge memory = {"aaa", T0, 0}, store = {"b", T0 - 1, 0};
+    mtasts_entry e = entry_of(&store, "");
+    mtasts_discovery d;
+    mtasts_result r;
+    char text[4096];
+    size_t len;
+    (void)state_;
+    e.policy.max_age = 3600;
+    e.expires = e.fetched + 3600;
+    e.policy.text.ptr = POLICY("enforce", "a.example.com", 3600);
+    e.policy.text.len = strlen(e.policy.text.ptr);
+    assert_int_equal(mtasts_entry_write(text, sizeof text, &len, &e), MTASTS_OK);
+    e = entry_of(&memory, "");
+    mtasts_discovery_init(&d, DOMAIN, strlen(DOMAIN), &e, 0, 1, T0 + 59, NULL);
+    load(&d, T0 + 60, MTASTS_OK, text, len, NULL);
+    check_result(&d, T0 + 50, &r); /* the clock is set back */
+    assert_true(r.honour);
+    assert_str(r.entry.id, "b");
+    assert_int_equal(r.policy.max_age, 3600);
+}
+
+/* That the record has gone is no matter where a policy is known: what failed is not forgotten. */
+static void test_record_gone_beside_a_policy(void **state_)
+{
+    knowledge memory = {"aaa", T0, T0 + 80};
+    mtasts_entry e = entry_of(&memory, "99");
+    mtasts_discovery d;
+    mtasts_result r;
+    (void)state_;
+    begin(&d, &e, 0, T0 + 10);
+    give_txt(&d, ticket(&d), T0 + 10, GONE, 60);
+    check_result(&d, T0 + 10, &r);
+    assert_true(r.honour && r.learned == MTASTS_LEARNED_NONE);
+    assert_true(r.entry.failures == 1 && !r.entry.no_record && r.entry.retry == T0 + 80);
+}
+
+/* A refresh that comes too soon after a fetch is put off, also if the store has failed. */
+static void test_refresh_put_off_without_store(void **state_)
+{
+    mtasts_entry e = known(POLICY("enforce", "a.example.com", 500));
+    mtasts_discovery d;
+    mtasts_result r;
+    (void)state_;
+    mtasts_discovery_init(&d, DOMAIN, strlen(DOMAIN), &e, MTASTS_REFRESH, 1, T0 + 260, NULL);
+    load(&d, T0 + 260, MTASTS_ERR_STORE, NULL, 0, NULL);
+    give_txt(&d, ticket(&d), T0 + 260, ID("1"), 60);
+    check_result(&d, T0 + 260, &r);
+    assert_int_equal(want(&d), MTASTS_WANT_DONE);
+    assert_true(r.entry.refresh == r.entry.expires && r.entry.expires == T0 + 500);
 }
 
 /* A store that fails takes nothing from what memory knows, and a refresh is one all the same. */
@@ -1680,6 +1756,16 @@ static void test_flags(void **state_)
         assert_int_equal(r.honour, is_flag);
         assert_int_equal(r.keep, is_flag);
     }
+    assert_int_equal(mtasts_discovery_init(&d, "", 0, NULL, 1, 1, T0, &diag),
+                     MTASTS_ERR_NAME_EMPTY);
+    /* with an error no body is looked for */
+    begin(&d, &e, MTASTS_REFRESH, T0 + DAY);
+    give_txt(&d, ticket(&d), T0 + DAY, ID("1"), 60);
+    assert_int_equal(
+        mtasts_discovery_give_https(&d, ticket(&d), T0 + DAY, MTASTS_ERR_HTTP_STATUS, NULL, 5),
+        MTASTS_OK);
+    check_result(&d, T0 + DAY, &r);
+    assert_true(r.failed && r.honour);
 }
 
 /* The same random number gives the same look-up; another one gives other tickets. */
@@ -1755,6 +1841,10 @@ int main(void)
         cmocka_unit_test(test_merged_ids),
         cmocka_unit_test(test_store_fails),
         cmocka_unit_test(test_store_fails_before_last_policy),
+        cmocka_unit_test(test_newer_policy_in_the_store),
+        cmocka_unit_test(test_expired_while_loading),
+        cmocka_unit_test(test_record_gone_beside_a_policy),
+        cmocka_unit_test(test_refresh_put_off_without_store),
         cmocka_unit_test(test_store_fails_beside_memory),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_max_age),

@@ -561,11 +561,13 @@ static void do_purge(world *w)
 {
     size_t i, count = 0;
     int64_t now = w->now < 0 ? 0 : w->now;
-    for (i = 0; i < w->domains; i++)
-        if (w->known[i].there && w->known[i].expires <= now) {
+    for (i = 0; i < w->domains; i++) {
+        const known *k = &w->known[i];
+        if (k->there && k->expires <= now && (!k->failures || k->retry <= now)) { /* H5 */
             w->known[i].there = 0;
             count++;
         }
+    }
     assert_int_equal(mtasts_cache_purge(&w->cache, w->now), count);
 }
 
@@ -941,6 +943,28 @@ static void world_make_full(world *w, void (*filled)(world *w))
     world_make(w, 100, octets, 0);
     filled(w);
     assert_int_equal(w->purse.out, octets);
+}
+
+/* One text, and two policies: what the host has made of one of them is not the other's. */
+static void test_one_text_of_two_modes(void **state)
+{
+    static world w;
+    known k = simple(0, 1000);
+    mtasts_entry a, b, e;
+    (void)state;
+    world_make(&w, 0, 0, 0);
+    a = entry_of(&k, 1);
+    b = entry_of(&k, 2);
+    a.policy.mode = MTASTS_MODE_NONE;
+    a.policy.max_age = 60;
+    assert_int_not_equal(b.policy.mode, MTASTS_MODE_NONE);
+    assert_int_equal(mtasts_cache_put(&w.cache, &a, 1000), MTASTS_OK);
+    assert_int_equal(mtasts_cache_put(&w.cache, &b, 1000), MTASTS_OK);
+    assert_int_equal(mtasts_cache_get(&w.cache, a.domain.ptr, a.domain.len, 1000, &e), 1);
+    assert_true(e.policy.mode == MTASTS_MODE_NONE && e.policy.max_age == 60 && e.expires == 1060);
+    assert_int_equal(mtasts_cache_get(&w.cache, b.domain.ptr, b.domain.len, 1000, &e), 1);
+    assert_true(e.policy.mode == b.policy.mode && e.policy.max_age == b.policy.max_age);
+    mtasts_cache_clear(&w.cache);
 }
 
 /* An update of the same size puts nobody out of a full cache. */
@@ -1586,6 +1610,7 @@ int main(void)
         cmocka_unit_test(test_D10_order),
         cmocka_unit_test(test_D10_enforced_finds_room),
         cmocka_unit_test(test_D10_sampled),
+        cmocka_unit_test(test_one_text_of_two_modes),
         cmocka_unit_test(test_update_when_full),
         cmocka_unit_test(test_larger_update_when_full),
         cmocka_unit_test(test_larger_absence_when_full),

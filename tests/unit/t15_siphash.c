@@ -391,6 +391,54 @@ static void test_D13_lookups_that_collide(void **state)
     assert_true(pairs > 0);
 }
 
+/* D10: of a domain and of a policy all octets count, and so does the key. */
+static void test_D10_all_is_hashed(void **state)
+{
+    char name[MTASTS_NAME_MAX], body[600];
+    unsigned char key[MTASTS_KEY_SIZE];
+    mtasts_cache cache;
+    mtasts_policy policy;
+    size_t i, len;
+    (void)state;
+    memset(&cache, 0, sizeof cache);
+    memset(&policy, 0, sizeof policy);
+    memset(name, 'a', sizeof name);
+    memset(body, 'b', sizeof body);
+    for (i = 0; i < 2 * MTASTS_KEY_SIZE; i++) {
+        memset(key, 1, sizeof key);
+        key[i / 2] = (unsigned char)(1 + i % 2);
+        memcpy(cache.config_.key, key, sizeof key);
+        for (len = 1; len <= sizeof name; len++)
+            assert_int_equal(mtastsi_domain_hash(&cache, name, len),
+                             (uint32_t)reading(key, (const unsigned char *)name, len));
+        policy.text.ptr = body;
+        policy.text.len = sizeof body - i;
+        assert_int_equal(mtastsi_text_hash(&cache, &policy),
+                         (uint32_t)reading(key, (const unsigned char *)body, sizeof body - i));
+    }
+}
+
+/* What tickets and times are made of: no two alike, and nothing to be known from the one before
+ * without the key. */
+static void test_drawn_numbers(void **state)
+{
+    mtasts_client client;
+    size_t octets = 0;
+    uint64_t drawn, last = 0, same = ~(uint64_t)0, changed = 0;
+    int i;
+    (void)state;
+    start_client(&client, &octets);
+    for (i = 0; i < 1000; i++, last = drawn) {
+        drawn = mtastsi_draw(&client);
+        assert_int_equal(drawn, reading(collision_key, (unsigned char *)&client.drawn_, 8));
+        same &= ~(drawn ^ last);
+        changed |= drawn ^ last;
+        assert_true(drawn != last);
+    }
+    assert_true(!same && !~changed);
+    mtasts_client_clear(&client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_D13_domains_that_collide),
         cmocka_unit_test(test_D13_policies_that_collide),
         cmocka_unit_test(test_D13_lookups_that_collide),
+        cmocka_unit_test(test_D10_all_is_hashed),
+        cmocka_unit_test(test_drawn_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #define NEVER        INT64_MAX
 #define OK           MTASTS_OK
 
-enum { LOAD, TXT, HTTPS, SAVE, DROP, EVENT, RANDOM, CLOCK, OVERRIDE, KINDS };
+enum { LOAD, TXT, HTTPS, SAVE, DROP, EVENT, RANDOM, CLOCK, OVERRIDE, ALLOCATE, RELEASE, KINDS };
 #define LATER(kind) (1u << (kind))
 
 typedef struct asked {
@@ -244,6 +244,7 @@ static void *host_allocate(void *user, size_t size)
 {
     (void)user;
     assert_true(size > 0);
+    inside(ALLOCATE, 0);
     w.allocations++;
     if (w.allocations == w.fail_at || (w.fail_from && w.allocations >= w.fail_from))
         return NULL;
@@ -255,6 +256,7 @@ static void host_release(void *user, void *memory, size_t size)
 {
     (void)user;
     assert_non_null(memory);
+    inside(RELEASE, 0);
     assert_true(w.live >= size);
     w.live -= size;
     memset(memory, 0xdd, size);
@@ -921,17 +923,19 @@ static void test_init_refused(void **state)
     assert_int_equal(w.calls[CLOCK], 0);
 }
 
-static int zeros(void *user, void *out, size_t len)
+/* It fails half-way, or gives nothing but zeros. */
+static int bad_random(void *user, void *out, size_t len)
 {
-    memset(out, 0, len);
-    return user == &w && w.told == 77;
+    assert_ptr_equal(user, &w);
+    memset(out, w.told == 77 ? 0 : 9, len);
+    return w.told == 77;
 }
 
 /* random must work, and give something. */
 static void test_init_key(void **state)
 {
     (void)state;
-    w.host.random = zeros;
+    w.host.random = bad_random;
     assert_int_equal(mtasts_client_init(&w.client, &w.host), MTASTS_ERR_USAGE);
     w.told = 77;
     assert_int_equal(mtasts_client_init(&w.client, &w.host), MTASTS_ERR_USAGE);
@@ -2812,6 +2816,162 @@ static void test_forgotten_discovery(void **state)
     assert_int_equal(w.calls[HTTPS], fetched + 1);
 }
 
+/* D1, D3: who asked before the domain was forgotten is not told that there is no policy, when another
+ * has just fetched it. */
+static void test_forgotten_and_fetched_meanwhile(void **state)
+{
+    mtasts_lookup first, second;
+    (void)state;
+    w.later = ~0u;
+    start();
+    assert_int_equal(begin(&first, "example.com", 0), MTASTS_MORE);
+    serve(TXT);
+    mtasts_client_forget(&w.client, "example.com", 11);
+    assert_int_equal(begin(&second, "example.com", 0), MTASTS_MORE);
+    serve(HTTPS);
+    assert_int_equal(mode_of(&first), E);
+    w.dns = DNS;
+    serve(TXT);
+    assert_int_equal(mode_of(&second), E);
+    assert_int_equal(second.learned, LTEMP);
+    end(&first);
+    end(&second);
+}
+
+static void make_entry(char *text, size_t *len, const char *body, const char *id, int64_t fetched)
+{
+    mtasts_entry e;
+    memset(&e, 0, sizeof e);
+    e.domain.ptr = "example.com";
+    e.domain.len = 11;
+    e.id.ptr = id;
+    e.id.len = strlen(id);
+    assert_int_equal(mtasts_policy_parse(&e.policy, body, strlen(body), 0, NULL), OK);
+    e.fetched = e.checked = e.used = fetched;
+    e.expires = e.refresh = fetched + e.policy.max_age;
+    assert_int_equal(mtasts_entry_write(text, MTASTS_ENTRY_MAX, len, &e), OK);
+}
+
+/* D1, D9: the policy in memory expires while the store is asked, which has another one: fetched
+ * before it, or later than now by another's clock. That is the policy then, whatever the clock says
+ * after that. */
+static void test_expired_while_the_store_is_asked(void **state)
+{
+    static const int64_t fetched[] = {-5000, 3};
+    char text[MTASTS_ENTRY_MAX];
+    mtasts_lookup l, m;
+    size_t i, len;
+    for (i = 0; i < 2 * COUNT(fetched); i++) {
+        teardown(state);
+        setup(state);
+        with_store();
+        start();
+        make_entry(text, &len, ENFORCE(1000), "1", w.now);
+        assert_int_equal(mtasts_client_import(&w.client, NULL, 0, text, len, NULL), OK);
+        w.now += 999;
+        w.later = ~0u;
+        assert_int_equal(begin(&l, "example.com", MTASTS_LOOKUP_AGAIN), MTASTS_MORE);
+        w.now += 2;
+        make_entry(text, &len, OTHER(1000000), "2", w.now + fetched[i / 2]);
+        store_put("example.com", text, len);
+        serve(LOAD);
+        mtasts_client_tick(&w.client);
+        w.now -= i % 2 ? 10 : 0;
+        assert_int_equal(begin(&m, "example.com", 0), OK);
+        assert_str(m.policy->text, OTHER(1000000));
+        assert_string_equal(m.id, "2");
+        w.dns = DNS;
+        w.web = CONN;
+        serve_all();
+        assert_str(l.policy->text, OTHER(1000000));
+        assert_string_equal(l.id, "2");
+        end(&l);
+        end(&m);
+    }
+}
+
+/* The record is asked for every check_after seconds at most, also of a policy that lives for less
+ * than the time between two fetches. */
+static void test_short_max_age(void **state)
+{
+    int i;
+    (void)state;
+    w.body = ENFORCE(290);
+    start();
+    look(0);
+    for (i = 0; i < 280; i++) {
+        w.now++;
+        assert_int_equal(look(0), E);
+        mtasts_client_tick(&w.client);
+    }
+    assert_in_range(w.calls[TXT], 1, 2);
+    assert_int_equal(w.calls[HTTPS], 1);
+}
+
+/* D5: a policy that was not used for long, and is used right after a check that was put off until
+ * then, is refreshed again. */
+static void test_D5_used_after_a_late_check(void **state)
+{
+    (void)state;
+    with_store();
+    w.body = ENFORCE(31557600);
+    start();
+    look(0);
+    w.now += DAY / 4;
+    assert_int_equal(look(0), E);
+    w.now += 40 * DAY;
+    idle();
+    assert_int_equal(w.calls[TXT], 2);
+    assert_int_equal(look(0), E);
+    w.now += 3 * DAY;
+    idle();
+    assert_int_equal(w.fetched, 2);
+}
+
+/* An eighth of the places is for what nobody waits for: who keeps the rest busy does not keep a
+ * policy from being refreshed (D5). */
+static void test_D5_places_for_refreshes(void **state)
+{
+    mtasts_lookup l[8];
+    char name[20];
+    int i;
+    (void)state;
+    w.host.max_lookups = 8;
+    start();
+    look(0);
+    w.now += DAY + DAY / 4;
+    w.later = ~0u;
+    for (i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "d%d.example", i);
+        assert_int_equal(begin(&l[i], name, 0), i < 7 ? MTASTS_MORE : MTASTS_ERR_LIMIT);
+    }
+    mtasts_client_tick(&w.client);
+    assert_int_equal(w.client.counters.refreshes, 1);
+    serve_all();
+    assert_int_equal(w.fetched, 9);
+    for (i = 0; i < 7; i++)
+        end(&l[i]);
+}
+
+/* D14: that a policy was used while its record was asked for is not forgotten. */
+static void test_D14_used_while_it_is_checked(void **state)
+{
+    mtasts_entry e;
+    (void)state;
+    start();
+    look(0);
+    w.now += 400;
+    assert_int_equal(look(0), E);
+    w.later = ~0u;
+    mtasts_client_tick(&w.client);
+    assert_int_equal(w.queued, 1);
+    w.now += 20;
+    assert_int_equal(look(0), E);
+    serve_all();
+    assert_int_equal(known("example.com", &e), 1);
+    assert_true(e.used == w.now && e.checked == w.now);
+}
+
 #define T16(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -2879,6 +3039,12 @@ int main(void)
         T16(test_D10_policies_in_flight),
         T16(test_D9_far_jump),
         T16(test_forgotten_discovery),
+        T16(test_forgotten_and_fetched_meanwhile),
+        T16(test_expired_while_the_store_is_asked),
+        T16(test_short_max_age),
+        T16(test_D5_used_after_a_late_check),
+        T16(test_D5_places_for_refreshes),
+        T16(test_D14_used_while_it_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
