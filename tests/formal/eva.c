@@ -230,7 +230,7 @@ static void copy(char *to, const char *from, size_t n)
 
 static void parse(const char *p, size_t len)
 {
-    mtasts_policy_parse(&policy, p, len, bits, &diag);
+    mtasts_policy_parse(&policy, p, len, bits & MTASTS_STRICT, &diag);
 }
 
 MAIN(mtasts_policy_parse)
@@ -239,7 +239,7 @@ MAIN(mtasts_policy_parse)
     any();
     mtasts_policy_parse(NULL, text, N, bits, &diag);
     mtasts_policy_parse(&policy, NULL, count, bits, &diag);
-    mtasts_policy_parse(&policy, large, sizeof large, bits, &diag);
+    mtasts_policy_parse(&policy, large, sizeof large, bits, &diag); /* too long, or wrong flags */
     BODIES(parse)
 }
 
@@ -445,7 +445,7 @@ MAIN(mtasts_http_feed)
         {
             Frama_C_make_unknown((char *)&http, sizeof http);
             Frama_C_make_unknown(&octet, 1);
-            http.body = out;
+            http.body = END(out, 4);
             http.cap_ = 4;
             http.body_len = n < 4 ? n : 4;
             http.state_ = (unsigned)state;
