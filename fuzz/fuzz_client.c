@@ -254,7 +254,8 @@ static int is_granted(world *w, int domain, mtasts_str text, mtasts_str id, int6
         if (g->domain != domain || (g->dead && began > g->dead) ||
             !same_text(text, body_of(w, g->code)))
             continue;
-        if (!age && expires <= w->read) /* it is for those who waited, and not kept */
+        /* it is for those who waited, and not kept; `done` of one may set the clock back */
+        if (!age && (expires <= w->read || expires <= g->fetched))
             return 1;
         if (age && expires <= plus(g->fetched, age) && (!g->id[0] || same_id(id, g->id)))
             return 1;
