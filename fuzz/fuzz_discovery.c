@@ -363,14 +363,16 @@ static void grant_is(host *h, const mtasts_entry *e)
     seen(h);
 }
 
-/* What is known beside: taken over if it is valid, and fetched later than what is known. */
+/* What is known beside: taken over if it is valid, and fetched later than what is known, if that is
+ * valid still. */
 static int adopt(host *h, const mtasts_entry *e, const mtasts_result *before)
 {
     int64_t now = clock_of(h), since = least(e->fetched, now);
     int is_valid = e->policy.text.ptr && now < later(since, e->policy.max_age);
     if (!is_text(e->domain, h->domain) || !is_valid)
         return 0;
-    if (before->entry.policy.text.ptr && (e->fetched > now || since <= before->entry.fetched))
+    if (before->entry.policy.text.ptr && mtasts_entry_valid(&before->entry, now) &&
+        (e->fetched > now || since <= before->entry.fetched))
         return 0;
     h->is_ahead |= e->fetched > now;
     grant_is(h, e);
