@@ -46,22 +46,23 @@ typedef struct grant {
 typedef struct host {
     mtasts_discovery *d;
     int64_t now;
-    mtasts_str store;                    /* NULL: nothing is stored */
-    mtasts_str kept[4];                  /* what the discovery may still point into */
-    size_t kept_count;                   /* of them */
-    uint32_t late[4];                    /* tickets of the past */
-    unsigned late_next, serial;          /* of policies, so that no two are the same */
-    unsigned flags;                      /* as given to init */
-    char domain[MTASTS_NAME_SIZE];       /* and its normalised domain */
-    grant known;                         /* what it knows */
-    mtasts_str fresh;                    /* a copy of what it has fetched; NULL: nothing */
-    mtasts_want want;                    /* what was wanted last */
-    mtasts_learned learned;              /* what it has learned, by our table */
-    char found[MTASTS_ID_MAX + 1];       /* the id of the record; "": there is none */
-    int64_t asked;                       /* when HTTPS was wanted */
-    int has_failed, is_blind, is_unread; /* the fetch; not understood, not read: the store */
-    int is_ahead;                        /* it came from the future of this clock */
-    int answers;                         /* of all kinds, that were taken */
+    mtasts_str store;              /* NULL: nothing is stored */
+    mtasts_str kept[4];            /* what the discovery may still point into */
+    size_t kept_count;             /* of them */
+    uint32_t late[4];              /* tickets of the past */
+    unsigned late_next, serial;    /* of policies, so that no two are the same */
+    unsigned flags;                /* as given to init */
+    char domain[MTASTS_NAME_SIZE]; /* and its normalised domain */
+    grant known;                   /* what it knows */
+    mtasts_str fresh;              /* a copy of what it has fetched; NULL: nothing */
+    mtasts_want want;              /* what was wanted last */
+    mtasts_learned learned;        /* what it has learned, by our table */
+    char found[MTASTS_ID_MAX + 1]; /* the id of the record; "": there is none */
+    int64_t asked;                 /* when HTTPS was wanted */
+    int has_failed, no_pause;      /* the fetch; and nothing says when to try again */
+    int is_blind, is_unread;       /* the store: not understood, not read */
+    int is_ahead;                  /* it came from the future of this clock */
+    int answers;                   /* of all kinds, that were taken */
 } host;
 
 /* ---- memory ---- */
@@ -217,8 +218,7 @@ static void check_result(const host *h, int is_answered)
     CHECK(r.learned == h->learned && r.diag.text);
     CHECK((r.diag.err == MTASTS_OK) ==
           (r.learned == MTASTS_LEARNED_POLICY || r.learned == MTASTS_LEARNED_NOTHING));
-    /* at the end of time no pause is left */
-    CHECK(!r.failed || r.entry.failures > 0 || r.entry.retry == INT64_MAX);
+    CHECK(!r.failed || r.entry.failures > 0 || h->no_pause);
 }
 
 /* ---- what is made for a discovery ---- */
@@ -553,6 +553,8 @@ static void check_failed(host *h, mtasts_err status, const mtasts_result *before
         return;
     }
     h->has_failed = 1;
+    h->no_pause = !e->failures; /* at the end of time none is left, and it is forgotten at once */
+    CHECK(e->failures || later(now, MTASTS_RETRY_MIN) == INT64_MAX);
     if (h->found[0])
         h->learned = MTASTS_LEARNED_FAILED;
     if (e->failures) { /* else it was forgotten, since there is no record any more */
