@@ -466,7 +466,7 @@ static mtasts_str take_entry(input *in, mtasts_entry *e)
     body = take_policy(in, take_octet(in));
     if (options & 1)
         mtasts_policy_parse(&e->policy, body.ptr, body.len, 0, NULL);
-    if (e->policy.text.ptr && options & 8)
+    if (options & 8 && e->policy.max_age)
         e->policy.max_age += MTASTS_MAX_AGE_MAX;
     if (e->policy.text.ptr && options & 16)
         e->policy.text.len += MTASTS_POLICY_MAX;
