@@ -1365,9 +1365,9 @@ typedef struct mtasts_event {
 } mtasts_event;
 
 /* The host's side. Zero it (mtasts_host_init does) and set what there is; new members are added at
- * the end. All callbacks get `user` first. None is called from inside another but event, and none
- * after mtasts_client_clear. All texts are good until the callback returns or gives the answer, but
- * where it says longer.
+ * the end. All callbacks get `user` first. None is called from inside another but event, clock and
+ * those of memory, and none after mtasts_client_clear. All texts are good until the callback
+ * returns or gives the answer, but where it says longer.
  *
  * A host with threads has one lock around all calls of the client; txt and https hand the question
  * to a worker, who takes the lock and gives; `done` runs in the thread that gave. A policy may be
